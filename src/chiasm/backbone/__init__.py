@@ -1,0 +1,16 @@
+"""The decoder: blocks with slots, caches, planned and masked execution. Imports no room."""
+
+from chiasm.backbone.cache import Cache, GrowingCache, StaticCache
+from chiasm.backbone.decoder import Decoder
+from chiasm.spec.reading import Execution
+from chiasm.backbone.stack import Permit, Stack
+
+__all__ = [
+    "Cache",
+    "Decoder",
+    "Execution",
+    "GrowingCache",
+    "Permit",
+    "Stack",
+    "StaticCache",
+]

@@ -1,0 +1,96 @@
+"""Keys and values of earlier rows, with the identity of those rows; memories are kept apart."""
+
+from abc import ABC, abstractmethod
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from chiasm.stream import Rows, TokenTable
+
+KeyValue = tuple[Tensor, Tensor]
+
+
+class Cache(ABC):
+    """What decoding remembers: per layer the keys and values, per row set the table of its rows.
+
+    Memory keys and values (`memory`, by layer) are computed once, at prefill, and never grow.
+    """
+
+    def __init__(self) -> None:
+        self.tables: dict[Rows, TokenTable] = {}
+        self.memory: dict[int, KeyValue] = {}
+        self.memory_table: TokenTable | None = None
+
+    @abstractmethod
+    def append(
+        self,
+        layer: int,
+        keys: Float[Tensor, "batch kv_head token head_width"],
+        values: Float[Tensor, "batch kv_head token head_width"],
+    ) -> KeyValue:
+        """Add rows to a layer and return all of its keys and values so far."""
+
+    def extend(self, rows: Rows, table: TokenTable) -> TokenTable:
+        """Add rows to the table of a row set and return all of its rows so far."""
+        self.tables[rows] = self.tables[rows].append(table) if rows in self.tables else table
+        return self.tables[rows]
+
+    @property
+    @abstractmethod
+    def bytes(self) -> int:
+        """Bytes of keys and values held, memories included."""
+
+    def _memory_bytes(self) -> int:
+        return sum(t.numel() * t.element_size() for pair in self.memory.values() for t in pair)
+
+
+class GrowingCache(Cache):
+    """Concatenates: exact size, a copy per step."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._layers: dict[int, KeyValue] = {}
+
+    def append(self, layer: int, keys: Tensor, values: Tensor) -> KeyValue:
+        if layer in self._layers:
+            old_keys, old_values = self._layers[layer]
+            keys, values = torch.cat([old_keys, keys], 2), torch.cat([old_values, values], 2)
+        self._layers[layer] = keys, values
+        return keys, values
+
+    @property
+    def bytes(self) -> int:
+        held = sum(t.numel() * t.element_size() for pair in self._layers.values() for t in pair)
+        return held + self._memory_bytes()
+
+
+class StaticCache(Cache):
+    """Writes into buffers of `capacity` rows, allocated once: no copy per step."""
+
+    def __init__(self, capacity: int) -> None:
+        super().__init__()
+        self.capacity = capacity
+        self._buffers: dict[int, KeyValue] = {}
+        self._lengths: dict[int, int] = {}
+
+    def append(self, layer: int, keys: Tensor, values: Tensor) -> KeyValue:
+        start = self._lengths.get(layer, 0)
+        end = start + keys.shape[2]
+        if end > self.capacity:
+            raise ValueError(
+                f"layer {layer} needs {end} cached rows, the cache holds {self.capacity}"
+            )
+        if layer not in self._buffers:
+            shape = (*keys.shape[:2], self.capacity, keys.shape[3])
+            self._buffers[layer] = keys.new_zeros(shape), values.new_zeros(shape)
+        buffers = self._buffers[layer]
+        buffers[0][:, :, start:end] = keys
+        buffers[1][:, :, start:end] = values
+        self._lengths[layer] = end
+        return buffers[0][:, :, :end], buffers[1][:, :, :end]
+
+    @property
+    def bytes(self) -> int:
+        held = sum(t.numel() * t.element_size() for pair in self._buffers.values() for t in pair)
+        return held + self._memory_bytes()

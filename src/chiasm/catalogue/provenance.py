@@ -1,0 +1,73 @@
+"""Where evidence comes from: the commit, the kind of machine and the versions of a run.
+
+Nothing here names a particular machine: no host, no user, no absolute path.
+"""
+
+import os
+import platform
+import shlex
+import subprocess
+import sys
+from collections.abc import Iterable
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+EVIDENCE = "src/chiasm/catalogue/evidence"
+
+
+def commit(root: Path) -> tuple[str, bool]:
+    """`(commit, clean)` of the checkout at `root`; evidence files themselves never soil it."""
+    head = git(root, "rev-parse", "HEAD")
+    changes = git(root, "status", "--porcelain", "--", ".", f":!{EVIDENCE}")
+    return head or "uncommitted", bool(head) and changes == ""
+
+
+def git(root: Path, *arguments: str) -> str | None:
+    """What git prints, or None where it fails or is missing."""
+    try:
+        done = subprocess.run(["git", "-C", str(root), *arguments], capture_output=True, text=True)
+    except OSError:
+        return None
+    return done.stdout.strip() if done.returncode == 0 else None
+
+
+def machine() -> str:
+    """The kind of machine: processor, cores that this process may use, accelerator if any."""
+    model = platform.processor() or platform.machine()
+    cpuinfo = Path("/proc/cpuinfo")
+    if cpuinfo.is_file():
+        for line in cpuinfo.read_text(encoding="utf-8").splitlines():
+            if line.startswith("model name"):
+                model = line.partition(":")[2].strip()
+                break
+    usable = getattr(os, "sched_getaffinity", None)
+    cores = len(usable(0)) if usable else os.cpu_count()
+    torch = sys.modules.get("torch")  # a run that never loaded torch used no accelerator
+    gpu = f", {torch.cuda.get_device_name()}" if torch and torch.cuda.is_available() else ""
+    return f"{model}, {cores} cores{gpu}"
+
+
+def versions() -> dict[str, str]:
+    """The versions of Python and, where installed, of torch and transformers."""
+    found = {"python": platform.python_version()}
+    for package in ("torch", "transformers"):
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            continue
+    return found
+
+
+def shareable(arguments: Iterable[str], root: Path) -> str:
+    """A command line without this machine's paths: inside `root` relative, elsewhere the name."""
+    return shlex.join(relative(str(argument), root) for argument in arguments)
+
+
+def relative(argument: str, root: Path) -> str:
+    """One argument, `--option=PATH` included, with an absolute path cut down."""
+    option, equals, value = argument.rpartition("=")
+    path = Path(value)
+    if not path.is_absolute():
+        return argument
+    short = path.relative_to(root) if path.is_relative_to(root) else Path(path.name)
+    return f"{option}{equals}{short.as_posix()}"

@@ -1,0 +1,136 @@
+"""The generated parts of the README: the systems by grade.
+
+    python -m chiasm.catalogue.readme            # rewrite the blocks in README.md
+    python -m chiasm.catalogue.readme --check    # exit 1 if README.md is stale
+
+A block stands between `<!-- NAME:begin -->` and `<!-- NAME:end -->`. `BLOCKS` maps each name to
+the function that writes its body.
+"""
+
+import ast
+import re
+from argparse import ArgumentParser
+from collections import Counter
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+
+from chiasm.catalogue.command import run
+from chiasm.catalogue.effects import REPOSITORY
+from chiasm.catalogue.evidence import GRADES, OUTCOMES, grade, outcomes
+from chiasm.catalogue.rows import Row, rows
+from chiasm.errors import ChiasmError, Misuse
+
+SYSTEM_FILES = Path(__file__).parents[1] / "systems"
+
+
+def replace_block(text: str, name: str, body: str) -> str:
+    """`text` with `body` between the markers of block `name`, which must stand there once."""
+    begin, end = f"<!-- {name}:begin -->", f"<!-- {name}:end -->"
+    if text.count(begin) != 1 or text.count(end) != 1 or text.index(begin) > text.index(end):
+        raise ChiasmError(f"block {name!r} needs {begin} and then {end}, once each")
+    before, rest = text.split(begin)
+    _, after = rest.split(end)
+    return f"{before}{begin}\n{body.strip()}\n{end}{after}"
+
+
+def table(head: tuple[str, ...], lines: list[tuple[str, ...]]) -> str:
+    """A Markdown table; bars in the cells are escaped."""
+    cut = [head, ("---",) * len(head), *lines]
+    return "\n".join(
+        "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |" for cells in cut
+    )
+
+
+def systems_block() -> str:
+    """Counts by grade, then every system whose grade is above listed, highest first."""
+    graded = [(of, grade(of.slug)) for of in rows()]
+    counts = Counter(earned for _, earned in graded)
+    seen = Counter(
+        outcome for of, earned in graded if earned == "effect" for outcome in outcomes(of.slug)
+    )
+    held = ", ".join(f"{outcome} {seen[outcome]}" for outcome in OUTCOMES if seen[outcome])
+    summary = [(step, str(counts[step])) for step in GRADES]
+    if held:
+        summary[-1] = (f"effect ({held})", str(counts["effect"]))
+    shown = [(of, earned) for of, earned in graded if earned != "listed"]
+    shown.sort(key=lambda pair: (-GRADES.index(pair[1]), pair[0].no))
+    lines = [
+        (f"`{of.slug}`", of.title, of.family, said(of, earned), difference(of.slug))
+        for of, earned in shown
+    ]
+    return "\n\n".join(
+        (
+            f"{len(graded)} systems, by the evidence that this repository holds for them:",
+            table(("grade", "systems"), summary),
+            table(("system", "paper", "family", "grade", "what differs"), lines),
+        )
+    )
+
+
+def said(of: Row, earned: str) -> str:
+    """The grade as the README shows it: an effect with its outcome."""
+    return f"effect: {', '.join(outcomes(of.slug))}" if earned == "effect" else earned
+
+
+@cache
+def headers() -> dict[str, str]:
+    """The method card, or docstring, that heads each file of `systems/`, by slug-like name."""
+    found = {}
+    for path in sorted(SYSTEM_FILES.glob("*.py")):
+        card = ast.get_docstring(ast.parse(path.read_text(encoding="utf-8")))
+        if card and path.stem != "__init__":
+            found[path.stem.strip("_").replace("_", "-")] = card
+    return found
+
+
+def difference(slug: str) -> str:
+    """What a system changes in its parent, in one line, read from the header of its file.
+
+    It is the first sentence after `Differs:`, or the header's first line where none is marked.
+    """
+    card = headers().get(slug.replace(".", "-"), "")
+    marked = re.search(
+        r"^(?:Differs|Difference|What differs)\b[^:\n]*:\s*(.+?)(?:\n\s*\n|\n\w[\w ]*:|\Z)",
+        card,
+        re.MULTILINE | re.DOTALL | re.IGNORECASE,
+    )
+    text = " ".join((marked[1] if marked else card.partition("\n")[0]).split())
+    return re.split(r"(?<=[.!?])\s+(?=[A-Z])", text)[0]
+
+
+BLOCKS: dict[str, Callable[[], str]] = {"systems": systems_block}
+
+
+def regenerate(text: str) -> str:
+    """The README with every block written anew."""
+    for name, body in BLOCKS.items():
+        text = replace_block(text, name, body())
+    return text
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """The command line: rewrite, or with `--check` only compare."""
+    parser = ArgumentParser(
+        prog="python -m chiasm.catalogue.readme", description=regenerate.__doc__
+    )
+    parser.add_argument("--check", action="store_true", help="change nothing; exit 1 if stale")
+    parser.add_argument("--file", type=Path, default=REPOSITORY / "README.md", help="the README")
+    options = parser.parse_args(arguments)
+    if not options.file.is_file():
+        raise Misuse(f"no {options.file.name} here: run this from a checkout of the repository")
+    old = options.file.read_text(encoding="utf-8")
+    new = regenerate(old)
+    if options.check:
+        print(
+            "README is stale: run python -m chiasm.catalogue.readme"
+            if new != old
+            else "README is up to date"
+        )
+        return int(new != old)
+    options.file.write_text(new, encoding="utf-8")
+    return 0
+
+
+if __name__ == "__main__":
+    run(main)

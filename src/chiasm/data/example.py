@@ -1,0 +1,63 @@
+"""One type for all taught data: images, and what is said about them."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import overload
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """One question and its answer (`answer` may be empty when it is still to be given)."""
+
+    question: str
+    answer: str = ""
+    places: tuple[int, ...] = ()
+    """Where images stand in `question`: character offsets, in order, one an image. The text itself
+    holds no markers, so a user who types one changes nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """Images (by path, never by pixels) and the turns about them.
+
+    With no `places` in any turn, the images come before the first question.
+    """
+
+    id: str
+    images: tuple[Path, ...]
+    turns: tuple[Turn, ...]
+    independent: bool = False
+    """True: separate questions about the same images, no turn may read another.
+    False: a conversation, in order."""
+    system: str = ""
+    """A system prompt of this example's own; empty: the template's."""
+
+
+@dataclass(frozen=True)
+class Dataset(Sequence[Example]):
+    """A named split: an immutable sequence of examples."""
+
+    name: str
+    split: str
+    examples: tuple[Example, ...]
+
+    def __len__(self) -> int:
+        return len(self.examples)
+
+    @overload
+    def __getitem__(self, index: int) -> Example: ...
+    @overload
+    def __getitem__(self, index: slice) -> tuple[Example, ...]: ...
+    def __getitem__(self, index: int | slice) -> Example | tuple[Example, ...]:
+        return self.examples[index]
+
+    def __iter__(self) -> Iterator[Example]:
+        return iter(self.examples)
+
+    def texts(self) -> Iterator[str]:
+        """Every question and answer, in order: what a tokenizer is fitted on."""
+        for example in self.examples:
+            for turn in example.turns:
+                yield turn.question
+                yield turn.answer

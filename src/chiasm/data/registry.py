@@ -1,0 +1,74 @@
+"""Data sets by name, and anybody's own by the path of its JSON."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from difflib import get_close_matches
+from pathlib import Path
+
+from chiasm.data import easy_vqa
+from chiasm.data.conversations import SUFFIXES, read_conversations
+from chiasm.data.example import Dataset
+from chiasm.errors import Misuse
+
+
+@dataclass(frozen=True, kw_only=True)
+class Source:
+    """A packaged data set: what it is, and how a split of it is read."""
+
+    name: str
+    about: str
+    licence: str
+    splits: tuple[str, ...]
+    package: str
+    """Alias in `chiasm.weights` that brings it onto this machine."""
+    load: Callable[[str], Dataset]
+
+
+SOURCES: dict[str, Source] = {}
+
+
+def register(source: Source) -> None:
+    """Add a data set; a name is taken once."""
+    if source.name in SOURCES:
+        raise Misuse(f"the data set {source.name!r} is registered twice; choose another name")
+    SOURCES[source.name] = source
+
+
+register(
+    Source(
+        name="easy-vqa",
+        about="5,000 pictures of one coloured shape, 48,248 short questions, 13 answers",
+        licence="MIT",
+        splits=easy_vqa.SPLITS,
+        package=easy_vqa.PACKAGE,
+        load=easy_vqa.load,
+    )
+)
+
+
+def source(name: str) -> Source:
+    """The registered data set of this name; Misuse, with the nearest names, if there is none."""
+    if name not in SOURCES:
+        near = get_close_matches(name, SOURCES, n=3, cutoff=0.4)
+        hint = f"did you mean {' or '.join(near)}" if near else f"known: {', '.join(SOURCES)}"
+        raise Misuse(f"no data set is called {name!r}; {hint}, or pass a .json or .jsonl path")
+    return SOURCES[name]
+
+
+def load(name: str, split: str = "train", *, image_folder: Path | None = None) -> Dataset:
+    """A split of a packaged data set, or the whole of a LLaVA or messages file by its path.
+
+    `image_folder` is what a file's image names are relative to, its own folder by default.
+    Raises Misuse for an unknown name or split, ChiasmError for a malformed record.
+    """
+    if Path(name).suffix.lower() in SUFFIXES:
+        if split != "train":
+            raise Misuse(
+                f"{name}: a file has one split, 'train', not {split!r}; "
+                f"give the held-out file by its own path"
+            )
+        return Dataset(name, split, read_conversations(Path(name), image_folder))
+    found = source(name)
+    if split not in found.splits:
+        raise Misuse(f"{name} has the splits {', '.join(found.splits)}, not {split!r}")
+    return found.load(split)

@@ -1,0 +1,59 @@
+"""The templates that come with chiasm: our own nano one, and those of published chat models."""
+
+from dataclasses import replace
+from difflib import get_close_matches
+
+from chiasm.data.template import Template
+from chiasm.errors import Misuse
+
+NANO = Template(
+    name="nano",
+    specials=("<user>", "<assistant>", "<eos>"),
+    before_user="<user>",
+    before_answer="<assistant>",
+    after_answer="<eos>",
+    images_first=True,
+)
+
+VICUNA = Template(
+    name="vicuna",
+    specials=("<s>", "</s>"),
+    start="<s>",
+    system="A chat between a curious user and an artificial intelligence assistant. The assistant "
+    "gives helpful, detailed, and polite answers to the user's questions.",
+    after_system=" ",
+    before_user="USER: ",
+    after_image="\n",
+    before_answer=" ASSISTANT:",
+    answer_lead=" ",
+    after_answer="</s>",
+)
+
+CHATML = Template(
+    name="chatml",
+    specials=("<|im_start|>", "<|im_end|>"),
+    before_system="<|im_start|>system\n",
+    after_system="<|im_end|>\n",
+    before_user="<|im_start|>user\n",
+    after_image="\n",
+    after_user="<|im_end|>\n",
+    before_answer="<|im_start|>assistant\n",
+    after_answer="<|im_end|>",
+    between="\n",
+)
+
+SMOLLM2 = replace(
+    CHATML,
+    name="smollm2",
+    system="You are a helpful AI assistant named SmolLM, trained by Hugging Face",
+)
+
+TEMPLATES = {template.name: template for template in (NANO, VICUNA, CHATML, SMOLLM2)}
+
+
+def named(name: str) -> Template:
+    """A template by name; Misuse, with the nearest names, if there is none."""
+    if name not in TEMPLATES:
+        near = get_close_matches(name, TEMPLATES, n=3, cutoff=0.4) or list(TEMPLATES)
+        raise Misuse(f"no template is called {name!r}; choose {' or '.join(near)}")
+    return TEMPLATES[name]

@@ -1,0 +1,136 @@
+"""A plain vision transformer trained from scratch, with a patch or a convolutional stem."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor, nn
+
+from chiasm.layers import attend, merge_heads, sine_positions, split_heads
+from chiasm.spec import Size, Work
+from chiasm.spec.work import attention, linear
+from chiasm.stream import Features, Permission
+
+
+@dataclass(frozen=True, kw_only=True)
+class VisionTransformer:
+    """ViT (Dosovitskiy et al. 2020, arXiv 2010.11929), pre-norm, fixed 2-D sine positions.
+
+    `stem` gives the channels of successive 3x3 convolutions of stride 2 before the last projection
+    (Xiao et al. 2021, arXiv 2106.14881); () is one convolution of `patch x patch`.
+    """
+
+    patch: int
+    width: int
+    depth: int
+    heads: int
+    ff_width: int
+    stem: tuple[int, ...] = ()
+
+    def __post_init__(self) -> None:
+        if self.stem and 2 ** len(self.stem) != self.patch:
+            raise ValueError(
+                f"{len(self.stem)} convolutions of stride 2 make patches of "
+                f"{2 ** len(self.stem)} pixels, not {self.patch}"
+            )
+
+    def grid(self, size: Size) -> tuple[int, int]:
+        return size[0] // self.patch, size[1] // self.patch
+
+    def build(self) -> "VisionTransformerEncoder":
+        return VisionTransformerEncoder(self)
+
+    def work(self, size: Size) -> Sequence[Work]:
+        rows, columns = self.grid(size)
+        tokens, w = rows * columns, self.width
+        work = list(self._stem_work(size))
+        for _ in range(self.depth):
+            work += [
+                linear("encoder", "attention projections", tokens, w, 4 * w),
+                attention("encoder", "attention", tokens * tokens, self.heads, w // self.heads),
+                linear("encoder", "feed-forward", tokens, w, 2 * self.ff_width),
+            ]
+        return work
+
+    def _stem_work(self, size: Size) -> Sequence[Work]:
+        if not self.stem:
+            rows, columns = self.grid(size)
+            return (
+                linear("encoder", "patches", rows * columns, 3 * self.patch**2, self.width),
+            )
+        work, channels = [], 3
+        height, width = size
+        for out in self.stem:
+            height, width = (height + 1) // 2, (width + 1) // 2
+            work.append(linear("encoder", "stem", height * width, 9 * channels, out))
+            channels = out
+        work.append(linear("encoder", "stem", height * width, channels, self.width))
+        return work
+
+
+class _Layer(nn.Module):
+    def __init__(self, config: VisionTransformer) -> None:
+        super().__init__()
+        self.heads = config.heads
+        self.norm1 = nn.LayerNorm(config.width)
+        self.qkv = nn.Linear(config.width, 3 * config.width)
+        self.out = nn.Linear(config.width, config.width)
+        self.norm2 = nn.LayerNorm(config.width)
+        self.mlp = nn.Sequential(
+            nn.Linear(config.width, config.ff_width),
+            nn.GELU(),
+            nn.Linear(config.ff_width, config.width),
+        )
+
+    def forward(self, x: Tensor, permission: Permission) -> Tensor:
+        q, k, v = (split_heads(part, self.heads) for part in self.qkv(self.norm1(x)).chunk(3, -1))
+        x = x + self.out(merge_heads(attend(q, k, v, permission)))
+        return x + self.mlp(self.norm2(x))
+
+
+class VisionTransformerEncoder(nn.Module):
+    """Images `[image, 3, height, width]` to features `[image, rows * columns, width]`."""
+
+    def __init__(self, config: VisionTransformer) -> None:
+        super().__init__()
+        self.config = config
+        self.stem = _stem(config)
+        self.layers = nn.ModuleList(_Layer(config) for _ in range(config.depth))
+        self.norm = nn.LayerNorm(config.width)
+
+    def forward(
+        self,
+        images: Float[Tensor, "image 3 height width"],
+        image_valid: Bool[Tensor, "image height width"] | None = None,
+    ) -> Features:
+        maps = self.stem(images.contiguous(memory_format=torch.channels_last))
+        rows, columns = maps.shape[-2:]
+        x = maps.flatten(2).transpose(1, 2) + sine_positions(rows, columns, maps.shape[1]).to(maps)
+        valid = None
+        if image_valid is not None:
+            p = self.config.patch
+            valid = image_valid.unfold(1, p, p).unfold(2, p, p).any(-1).any(-1).flatten(1)
+        permission = Permission(dense=None if valid is None else _keys(valid))
+        for layer in self.layers:
+            x = layer(x, permission)
+        return Features(self.norm(x), (rows, columns), valid)
+
+
+def _keys(valid: Bool[Tensor, "image token"]) -> Tensor:
+    return valid.unsqueeze(1).expand(-1, valid.shape[1], -1)
+
+
+def _stem(config: VisionTransformer) -> nn.Module:
+    if not config.stem:
+        return nn.Conv2d(3, config.width, config.patch, stride=config.patch)
+    layers: list[nn.Module] = []
+    channels = 3
+    for out in config.stem:
+        layers += [
+            nn.Conv2d(channels, out, 3, stride=2, padding=1, bias=False),
+            nn.BatchNorm2d(out),
+            nn.ReLU(),
+        ]
+        channels = out
+    return nn.Sequential(*layers, nn.Conv2d(channels, config.width, 1))

@@ -1,0 +1,5 @@
+"""Question 5: whose weights process a token? One verb, `route`."""
+
+from chiasm.experts.shared import SharedWeights
+
+__all__ = ["SharedWeights"]

@@ -1,0 +1,112 @@
+"""Gated cross-attention: layers read a memory through weights of their own, behind a zero gate."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from chiasm.layers import attend, merge_heads, split_heads
+from chiasm.spec import Host, Work
+from chiasm.spec.reading import Reading
+from chiasm.spec.slots import SlotParts, Slots
+from chiasm.spec.work import attention, linear
+from chiasm.stream import Permission, RowPlan
+
+
+@dataclass(frozen=True, kw_only=True)
+class GatedCrossAttention:
+    """GATED XATTN-DENSE before every `every`-th layer (Flamingo, arXiv 2204.14198, section 2.2).
+
+    y <- y + tanh(a) XAttn(LN y, memory), then y <- y + tanh(b) FFW(LN y); a = b = `gate_start`, 0 in
+    the paper, so that training starts at the language model itself. An image holds one row in the
+    text: its marker.
+    """
+
+    every: int
+    heads: int
+    head_width: int
+    ff_multiple: int = 4
+    gate_start: float = 0.0
+
+    @property
+    def plan(self) -> RowPlan:
+        return RowPlan()
+
+    @property
+    def reads_memory(self) -> bool:
+        return True
+
+    def placeholders(self, tokens: int) -> int:
+        return 0
+
+    def layers(self, depth: int) -> range:
+        """The layers that are preceded by a gated block."""
+        return range(0, depth, self.every)
+
+    def fill(self, host: Host, parts: SlotParts) -> Slots:
+        blocks = {
+            layer: GatedBlock(self, host.width, parts.memory_width)
+            for layer in self.layers(host.depth)
+        }
+        return Slots(before=blocks)
+
+    def work(self, host: Host, text: int, tokens: int, width: int) -> Sequence[Work]:
+        inner, w = self.heads * self.head_width, host.width
+        work: list[Work] = []
+        for _ in self.layers(host.depth):
+            work += [
+                linear("decoder", "gated query and output", text, w, 2 * inner),
+                linear("decoder", "gated key and value", tokens, width, 2 * inner),
+                attention("decoder", "gated read", text * tokens, self.heads, self.head_width),
+                linear("decoder", "gated feed-forward", text, w, 2 * self.ff_multiple * w),
+            ]
+        return work
+
+
+class GatedBlock(nn.Module):
+    """One gated cross-attention and feed-forward. Memory keys and values are cached at prefill."""
+
+    def __init__(self, config: GatedCrossAttention, width: int, memory_width: int) -> None:
+        super().__init__()
+        inner = config.heads * config.head_width
+        self.heads = config.heads
+        self.norm = nn.LayerNorm(width)
+        self.to_q = nn.Linear(width, inner, bias=False)
+        self.to_kv = nn.Linear(memory_width, 2 * inner, bias=False)
+        self.to_out = nn.Linear(inner, width, bias=False)
+        self.ff = nn.Sequential(
+            nn.LayerNorm(width),
+            nn.Linear(width, config.ff_multiple * width, bias=False),
+            nn.GELU(),
+            nn.Linear(config.ff_multiple * width, width, bias=False),
+        )
+        self.attention_gate = nn.Parameter(torch.full((1,), config.gate_start))
+        self.feed_forward_gate = nn.Parameter(torch.full((1,), config.gate_start))
+
+    def forward(
+        self, hidden: Float[Tensor, "batch token width"], reading: Reading
+    ) -> Float[Tensor, "batch token width"]:
+        if reading.permission is None:
+            return hidden
+        read = self.read(hidden, reading, reading.permission)
+        hidden = hidden + self.attention_gate.tanh() * read
+        return hidden + self.feed_forward_gate.tanh() * self.ff(hidden)
+
+    def read(self, hidden: Tensor, reading: Reading, permission: Permission) -> Tensor:
+        """XAttn(LN y, memory), ungated."""
+        q = split_heads(self.to_q(self.norm(hidden)), self.heads)
+        k, v = self._memory(reading)
+        return self.to_out(merge_heads(attend(q, k, v, permission)))
+
+    def _memory(self, reading: Reading) -> tuple[Tensor, Tensor]:
+        if reading.memory is None:
+            if reading.cache is None or reading.layer not in reading.cache.memory:
+                raise ValueError(f"layer {reading.layer} reads a memory that was never given")
+            return reading.cache.memory[reading.layer]
+        k, v = self.to_kv(reading.memory.tokens).chunk(2, -1)
+        pair = split_heads(k, self.heads), split_heads(v, self.heads)
+        if reading.cache is not None:
+            reading.cache.memory[reading.layer] = pair
+        return pair

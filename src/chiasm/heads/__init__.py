@@ -1,0 +1,5 @@
+"""Question 7: what comes out? One verb, `emit`."""
+
+from chiasm.heads.text import TextHead
+
+__all__ = ["TextHead"]

@@ -1,0 +1,34 @@
+"""Text comes out: scores over the vocabulary."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from chiasm.spec import Host, Work
+from chiasm.spec.work import linear
+
+
+@dataclass(frozen=True)
+class TextHead:
+    """A linear map to the vocabulary, tied to the word embeddings where the host says so."""
+
+    def build(self, host: Host, embeddings: nn.Embedding) -> "TextScores":
+        return TextScores(host, embeddings)
+
+    def work(self, host: Host, rows: int) -> Sequence[Work]:
+        return (linear("head", "vocabulary", rows, host.width, host.vocabulary),)
+
+
+class TextScores(nn.Module):
+    """`[row, width]` hidden states to `[row, vocabulary]` logits."""
+
+    def __init__(self, host: Host, embeddings: nn.Embedding) -> None:
+        super().__init__()
+        self.lm_head = nn.Linear(host.width, host.vocabulary, bias=False)
+        if host.tied_head:
+            self.lm_head.weight = embeddings.weight
+
+    def emit(self, hidden: Float[Tensor, "*row width"]) -> Float[Tensor, "*row vocabulary"]:
+        return self.lm_head(hidden)

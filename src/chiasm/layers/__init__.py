@@ -1,0 +1,18 @@
+"""Neural primitives that several rooms share: attention over permitted pairs, rotary, MLPs."""
+
+from chiasm.layers.attention import attend, attend_slowly, merge_heads, split_heads
+from chiasm.layers.feedforward import GatedMLP
+from chiasm.layers.positions import sine_positions
+from chiasm.layers.rotary import Rotary, RotaryTables, rotate
+
+__all__ = [
+    "GatedMLP",
+    "Rotary",
+    "RotaryTables",
+    "attend",
+    "attend_slowly",
+    "merge_heads",
+    "rotate",
+    "sine_positions",
+    "split_heads",
+]

@@ -1,0 +1,27 @@
+"""The gated feed-forward of the Llama family."""
+
+from torch import Tensor, nn
+from transformers.activations import ACT2FN
+
+
+class GatedMLP(nn.Module):
+    """down(act(gate(x)) * up(x)) (Shazeer 2020, arXiv 2002.05202); act is SiLU in Llama."""
+
+    def __init__(
+        self,
+        width: int,
+        hidden: int,
+        *,
+        out: int | None = None,
+        bias: bool = False,
+        activation: str = "silu",
+    ) -> None:
+        super().__init__()
+        self.gate_proj = nn.Linear(width, hidden, bias=bias)
+        self.up_proj = nn.Linear(width, hidden, bias=bias)
+        self.down_proj = nn.Linear(hidden, width if out is None else out, bias=bias)
+        self.activation = ACT2FN[activation]
+
+    def forward(self, x: Tensor) -> Tensor:
+        """`[batch, token, width]` to `[batch, token, out]`."""
+        return self.down_proj(self.activation(self.gate_proj(x)) * self.up_proj(x))

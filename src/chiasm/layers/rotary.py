@@ -1,0 +1,64 @@
+"""Rotary positions in float32, on one axis or several."""
+
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+
+@dataclass(frozen=True)
+class RotaryTables:
+    """Cosines and sines `[batch, token, head_width]` of one set of rows."""
+
+    cos: Tensor
+    sin: Tensor
+
+
+class Rotary(nn.Module):
+    """Rotary position embedding (Su et al. 2021, arXiv 2104.09864), half-split layout.
+
+    Frequency j turns by `position[axis(j)] * frequency_j`. With one axis all frequencies read it;
+    with several, `sections` says how many frequencies each axis owns (M-RoPE, arXiv 2409.12191).
+    """
+
+    frequencies: Tensor
+
+    def __init__(
+        self,
+        frequencies: Float[Tensor, " half"],
+        *,
+        scale: float = 1.0,
+        sections: tuple[int, ...] = (),
+    ) -> None:
+        super().__init__()
+        if sections and sum(sections) != frequencies.numel():
+            raise ValueError(
+                f"rotary sections {sections} sum to {sum(sections)}, "
+                f"the head has {frequencies.numel()} frequencies"
+            )
+        self.register_buffer("frequencies", frequencies, persistent=False)
+        self.scale = scale
+        self.sections = sections
+
+    def forward(self, position: Float[Tensor, "batch token axis"]) -> RotaryTables:
+        """Tables for float32 positions; the result is float32 whatever the model's type."""
+        frequencies = self.frequencies.float()
+        if self.sections:
+            counts = torch.tensor(self.sections, device=position.device)
+            axis = torch.arange(len(self.sections), device=position.device)
+            turned = position.float()[..., axis.repeat_interleave(counts)]
+        else:
+            turned = position.float()[..., :1]
+        angles = turned * frequencies
+        angles = torch.cat([angles, angles], dim=-1)
+        return RotaryTables(angles.cos() * self.scale, angles.sin() * self.scale)
+
+
+def rotate(
+    x: Float[Tensor, "batch head token head_width"], tables: RotaryTables
+) -> Float[Tensor, "batch head token head_width"]:
+    """Turn each row of `x` by its tables."""
+    cos, sin = tables.cos.unsqueeze(1).to(x.dtype), tables.sin.unsqueeze(1).to(x.dtype)
+    first, second = x.chunk(2, dim=-1)
+    return x * cos + torch.cat([-second, first], dim=-1) * sin

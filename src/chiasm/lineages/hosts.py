@@ -1,0 +1,66 @@
+"""Published hosts, as sizes."""
+
+from chiasm.spec import Host
+
+NANO = Host(
+    vocabulary=512,
+    width=128,
+    depth=3,
+    heads=4,
+    kv_heads=4,
+    head_width=32,
+    ff_width=352,
+    tied_head=True,
+    max_positions=2048,
+)
+
+SMOLLM2_135M = Host(
+    vocabulary=49_152,
+    width=576,
+    depth=30,
+    heads=9,
+    kv_heads=3,
+    head_width=64,
+    ff_width=1536,
+    rope_theta=100_000.0,
+    tied_head=True,
+    max_positions=8192,
+    initial_std=0.041666666666666664,
+    weights="smollm2-135m",
+)
+
+VICUNA_7B = Host(
+    vocabulary=32_000,
+    width=4096,
+    depth=32,
+    heads=32,
+    kv_heads=32,
+    head_width=128,
+    ff_width=11_008,
+    max_positions=4096,
+)
+"""Vicuna-1.5 7B, of Llama-2's sizes."""
+
+MISTRAL_7B = Host(
+    vocabulary=32_000,
+    width=4096,
+    depth=32,
+    heads=32,
+    kv_heads=8,
+    head_width=128,
+    ff_width=14_336,
+    max_positions=32_768,
+    family="mistral",
+)
+
+PHI_3_5_MINI = Host(
+    vocabulary=32_064,
+    width=3072,
+    depth=32,
+    heads=32,
+    kv_heads=32,
+    head_width=96,
+    ff_width=8192,
+    max_positions=131_072,
+)
+"""Phi-3.5-mini's sizes; its fused projections hold the same numbers of parameters."""

@@ -1,0 +1,40 @@
+"""What a system states: component answers, the system itself, geometry, the registry."""
+
+from chiasm.spec.answers import Answers, Scale
+from chiasm.spec.answer import Compression, Connector, Encoder, Fusion, Head, Objective
+from chiasm.spec.geometry import Fixed, Geometry, NativeResolution, NoViews, Size, View, Views, geometry
+from chiasm.spec.host import Host
+from chiasm.spec.registry import register, registered, system
+from chiasm.spec.system import Card, System, derive, differences
+from chiasm.spec.teaching import Stage, Teaching
+from chiasm.spec.work import Work
+
+__all__ = [
+    "Answers",
+    "Card",
+    "Compression",
+    "Connector",
+    "Encoder",
+    "Fixed",
+    "Fusion",
+    "Geometry",
+    "Head",
+    "Host",
+    "NativeResolution",
+    "NoViews",
+    "Objective",
+    "Scale",
+    "Size",
+    "Stage",
+    "System",
+    "Teaching",
+    "View",
+    "Views",
+    "Work",
+    "derive",
+    "differences",
+    "geometry",
+    "register",
+    "registered",
+    "system",
+]

@@ -1,0 +1,98 @@
+"""What an answer of each room promises: counts before pixels, a module, and its bill."""
+
+from collections.abc import Sequence
+from typing import Any, Protocol
+
+from torch import nn
+
+from chiasm.spec.geometry import Size
+from chiasm.spec.host import Host
+from chiasm.spec.slots import SlotParts, Slots
+from chiasm.spec.work import Work
+from chiasm.stream import RowPlan
+
+
+class Encoder(Protocol):
+    """Question 1. `build()` gives a module `(images, image_valid) -> Features`."""
+
+    @property
+    def width(self) -> int: ...
+
+    def grid(self, size: Size) -> tuple[int, int]:
+        """Rows and columns of tokens for a view of `size` pixels."""
+        ...
+
+    def build(self) -> nn.Module | None: ...
+
+    def work(self, size: Size) -> Sequence[Work]:
+        """Multiply-adds of one view."""
+        ...
+
+
+class Connector(Protocol):
+    """Question 2. `build(width, host_width)` gives a module `Features -> Tokens`."""
+
+    @property
+    def layerwise(self) -> bool:
+        """True when every decoder layer owns a projector and the tokens themselves stay features."""
+        ...
+
+    def count(self, grid: tuple[int, int]) -> int:
+        """Tokens that a view of this grid becomes."""
+        ...
+
+    def width(self, width: int, host_width: int) -> int:
+        """Width of the tokens that come out, and that layers read."""
+        ...
+
+    def build(self, width: int, host_width: int) -> nn.Module | None: ...
+
+    def work(self, grid: tuple[int, int], width: int, host_width: int) -> Sequence[Work]: ...
+
+
+class Fusion(Protocol):
+    """Question 3: where tokens enter, which rows of a layer do which work, and what fills the slots."""
+
+    @property
+    def plan(self) -> RowPlan: ...
+
+    @property
+    def reads_memory(self) -> bool:
+        """True when layers (or the prologue) read the connected tokens besides the sequence."""
+        ...
+
+    def placeholders(self, tokens: int) -> int:
+        """Rows an image of `tokens` tokens occupies in the sequence."""
+        ...
+
+    def fill(self, host: Host, parts: SlotParts) -> Slots:
+        """The modules in the backbone's slots."""
+        ...
+
+    def work(self, host: Host, text: int, tokens: int, width: int) -> Sequence[Work]:
+        """Multiply-adds of the slots for `text` sequence rows and `tokens` memory tokens of `width`."""
+        ...
+
+
+class Compression(Protocol):
+    """Question 6. `build(width)` gives a module whose `keep` maps features to fewer features."""
+
+    def count(self, tokens: int) -> int: ...
+
+    def build(self, width: int) -> nn.Module | None: ...
+
+    def work(self, tokens: int, width: int) -> Sequence[Work]: ...
+
+
+class Head(Protocol):
+    """Question 7. `build` gives a module whose `emit` maps hidden states to scores."""
+
+    def build(self, host: Host, embeddings: nn.Embedding) -> nn.Module: ...
+
+    def work(self, host: Host, rows: int) -> Sequence[Work]: ...
+
+
+class Objective(Protocol):
+    """Question 8, its pure half: `judge(scores, targets)` gives a scalar loss."""
+
+    def judge(self, scores: Any, targets: Any) -> Any: ...

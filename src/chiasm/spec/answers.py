@@ -1,0 +1,47 @@
+"""The eight answers of a system at one scale, and the host they attach to."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+from chiasm.spec.answer import Compression, Connector, Encoder, Fusion, Head
+from chiasm.spec.geometry import Views
+from chiasm.spec.host import Host
+from chiasm.spec.teaching import Teaching
+
+
+class Scale(StrEnum):
+    """The three sizes every system states."""
+
+    NANO = "nano"
+    SMOL = "smol"
+    PAPER = "paper"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Answers:
+    """A system at one scale. Every answer is written; a null answer is a value, never a default."""
+
+    views: Views
+    """1a. How is an image cut and resized?"""
+    pixels: str
+    """1b. Pixel normalisation: clip, siglip, imagenet or half."""
+    encoder: Encoder
+    """1. How do raw media become features?"""
+    connector: Connector
+    """2. How do features become tokens of the host?"""
+    fusion: Fusion
+    """3. Where do tokens enter?"""
+    visibility: Any
+    """4. Who may see whom?"""
+    experts: Any
+    """5. Whose weights process a token?"""
+    compression: Compression
+    """6. What is kept, at what precision, how deep?"""
+    head: Head
+    """7. What comes out?"""
+    teaching: Teaching
+    """8. What is it taught, and how?"""
+    host: Host
+    template: str
+    """Name of the prompt template, stored with every checkpoint."""

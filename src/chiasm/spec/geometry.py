@@ -1,0 +1,149 @@
+"""Geometry: how many tokens an image becomes, from its size alone, before any pixel is decoded.
+
+Data, model, cost and server all call `geometry`; there is no second count anywhere.
+"""
+
+from dataclasses import dataclass
+from typing import Protocol, runtime_checkable
+
+Size = tuple[int, int]
+"""(height, width) in pixels."""
+
+
+@dataclass(frozen=True)
+class View:
+    """One picture the encoder sees: a box of the source, resized to `target`."""
+
+    box: tuple[float, float, float, float]
+    """(top, left, bottom, right) in fractions of the source."""
+    target: Size
+    kind: str
+
+
+@runtime_checkable
+class Views(Protocol):
+    """How an image is cut and resized: `plan(size)` is a pure integer function."""
+
+    def plan(self, size: Size) -> tuple[View, ...]: ...
+
+
+_WHOLE = (0.0, 0.0, 1.0, 1.0)
+
+
+@dataclass(frozen=True)
+class NoViews:
+    """The system looks at nothing."""
+
+    def plan(self, size: Size) -> tuple[View, ...]:
+        return ()
+
+
+@dataclass(frozen=True)
+class Fixed:
+    """The whole image, squashed (or padded to a square first, by `Pixels.fit`) to one size."""
+
+    height: int
+    width: int
+
+    def plan(self, size: Size) -> tuple[View, ...]:
+        _check(size)
+        return (View(_WHOLE, (self.height, self.width), "global"),)
+
+
+@dataclass(frozen=True)
+class NativeResolution:
+    """The image at its own aspect ratio, its edges between `shortest` and `longest` pixels.
+
+    With `split`, four quarter crops precede the whole image (Idefics2, arXiv 2405.02246).
+    """
+
+    longest: int
+    shortest: int
+    split: bool = False
+
+    def plan(self, size: Size) -> tuple[View, ...]:
+        _check(size)
+        whole = View(_WHOLE, self._fit(size), "native")
+        if not self.split:
+            return (whole,)
+        height, width = size
+        halves = ((0.0, 0.5), (0.5, 1.0))
+        quarter = self._fit((max(1, height // 2), max(1, width // 2)))
+        tiles = tuple(
+            View((top, left, bottom, right), quarter, "tile")
+            for top, bottom in halves
+            for left, right in halves
+        )
+        return (*tiles, whole)
+
+    def _fit(self, size: Size) -> Size:
+        height, width = size
+        aspect = width / height
+        if width >= height and width > self.longest:
+            width, height = self.longest, int(self.longest / aspect)
+            height += height % 2
+        elif height > width and height > self.longest:
+            height, width = self.longest, int(self.longest * aspect)
+            width += width % 2
+        return max(height, self.shortest), max(width, self.shortest)
+
+
+@dataclass(frozen=True)
+class Geometry:
+    """What one image becomes: its views, each view's token grid, and the counts that follow."""
+
+    views: tuple[View, ...]
+    grids: tuple[tuple[int, int], ...]
+    tokens_per_view: tuple[int, ...]
+    kept: int
+    """Tokens left by compression."""
+    placeholders: int
+    """Rows the image occupies in the sequence."""
+
+    @property
+    def tokens(self) -> int:
+        """Connector output tokens over all views: what layers read, where they read a memory."""
+        return sum(self.tokens_per_view)
+
+
+class _Counts(Protocol):
+    @property
+    def views(self) -> Views: ...
+    @property
+    def encoder(self) -> "_Grid": ...
+    @property
+    def connector(self) -> "_Count": ...
+    @property
+    def compression(self) -> "_Kept": ...
+    @property
+    def fusion(self) -> "_Placeholders": ...
+
+
+class _Grid(Protocol):
+    def grid(self, size: Size) -> tuple[int, int]: ...
+
+
+class _Count(Protocol):
+    def count(self, grid: tuple[int, int]) -> int: ...
+
+
+class _Kept(Protocol):
+    def count(self, tokens: int) -> int: ...
+
+
+class _Placeholders(Protocol):
+    def placeholders(self, tokens: int) -> int: ...
+
+
+def geometry(answers: _Counts, size: Size) -> Geometry:
+    """Views, grids and token counts of one image of `size` under a system's answers."""
+    views = answers.views.plan(size)
+    grids = tuple(answers.encoder.grid(view.target) for view in views)
+    counts = tuple(answers.connector.count(grid) for grid in grids)
+    kept = answers.compression.count(sum(counts))
+    return Geometry(views, grids, counts, kept, answers.fusion.placeholders(kept))
+
+
+def _check(size: Size) -> None:
+    if min(size) < 1:
+        raise ValueError(f"an image of {size[0]} x {size[1]} pixels has no tokens")

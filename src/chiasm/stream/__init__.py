@@ -1,0 +1,29 @@
+"""Token identity: the types that flow between rooms. Imports nothing of ours."""
+
+from chiasm.stream.features import Features, Memory, Tokens
+from chiasm.stream.identity import SHARED, Modality, Role
+from chiasm.stream.permission import Permission
+from chiasm.stream.plan import ALL, MEDIA, TEXT, RowPlan, Rows
+from chiasm.stream.rule import Rule, as_mask
+from chiasm.stream.stream import Inputs, Stream
+from chiasm.stream.table import TokenTable
+
+__all__ = [
+    "ALL",
+    "MEDIA",
+    "SHARED",
+    "TEXT",
+    "Features",
+    "Inputs",
+    "Memory",
+    "Modality",
+    "Permission",
+    "Role",
+    "RowPlan",
+    "Rows",
+    "Rule",
+    "Stream",
+    "TokenTable",
+    "Tokens",
+    "as_mask",
+]

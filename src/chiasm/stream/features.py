@@ -1,0 +1,41 @@
+"""What an encoder gives, what a connector makes of it, and what a layer may read of it."""
+
+from dataclasses import dataclass, replace
+
+from jaxtyping import Bool, Float
+from torch import Tensor
+
+from chiasm.stream.table import TokenTable
+
+
+@dataclass(frozen=True)
+class Features:
+    """Encoder output, in the encoder's own space; cannot enter a sequence without a connector."""
+
+    tokens: Float[Tensor, "image token width"]
+    grid: tuple[int, int]
+    """Rows and columns of the (padded) token grid; their product is `token`."""
+    valid: Bool[Tensor, "image token"] | None = None
+    """False where a token covers padding only; None when every token is real."""
+    taps: tuple[Float[Tensor, "image token width"], ...] = ()
+    """Hidden states of the layers that were asked for, in the order asked."""
+
+
+@dataclass(frozen=True)
+class Tokens:
+    """Connector output in the host's space; its count follows from the geometry alone."""
+
+    embeddings: Float[Tensor, "image token width"]
+    valid: Bool[Tensor, "image token"] | None = None
+
+
+@dataclass(frozen=True)
+class Memory:
+    """What a layer may read besides the sequence: one sample's media tokens and their identity."""
+
+    tokens: Float[Tensor, "batch memory width"]
+    table: TokenTable
+
+    def with_tokens(self, tokens: Float[Tensor, "batch memory width"]) -> "Memory":
+        """The same identities, other values (a layer's own projection of them)."""
+        return replace(self, tokens=tokens)

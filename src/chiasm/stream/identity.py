@@ -1,0 +1,27 @@
+"""The names a row of the token table can carry."""
+
+from enum import IntEnum
+
+
+class Modality(IntEnum):
+    """What a row stands for. Text is 0, so `modality > 0` reads "a media row"."""
+
+    TEXT = 0
+    IMAGE = 1
+    VIDEO = 2
+    AUDIO = 3
+    SPEECH = 4
+    DOCUMENT = 5
+
+
+class Role(IntEnum):
+    """Who says a row: the system prompt, the user, the tag that opens the answer, the assistant."""
+
+    SYSTEM = 0
+    USER = 1
+    TAG = 2
+    ASSISTANT = 3
+
+
+SHARED = 0
+"""The packing segment that every other segment of the sample may see (the common prefix)."""

@@ -1,0 +1,21 @@
+"""Question 4: who may see whom? One verb, `permit`, and the one place where masks are built."""
+
+from chiasm.visibility.causal import Causal, SameSegment, Window
+from chiasm.visibility.materialise import block_mask, dense_mask, dense_permission, materialise
+from chiasm.visibility.media import Everything, NotRole, PrecedingItem, VisualSeesQuestion
+from chiasm.visibility.sight import Sight
+
+__all__ = [
+    "Causal",
+    "Everything",
+    "NotRole",
+    "PrecedingItem",
+    "SameSegment",
+    "Sight",
+    "VisualSeesQuestion",
+    "Window",
+    "block_mask",
+    "dense_mask",
+    "dense_permission",
+    "materialise",
+]
