@@ -1,6 +1,6 @@
 """The model that a spec becomes: encode, connect, enter, run the decoder, emit."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Protocol, cast
 
 import torch
@@ -114,7 +114,10 @@ class Model(nn.Module):
         execution: Execution = Execution.PLANNED,
     ) -> Float[Tensor, "batch token vocabulary"]:
         """Logits of every row."""
-        hidden = self.hidden(inputs, cache=cache, execution=execution)
+        return self.scores(self.hidden(inputs, cache=cache, execution=execution))
+
+    def scores(self, hidden: Float[Tensor, "*row width"]) -> Float[Tensor, "*row vocabulary"]:
+        """What the head makes of hidden states."""
         return cast(Emits, self.head).emit(hidden)
 
     def loss(self, inputs: Inputs, *, total: int | None = None) -> Float[Tensor, ""]:
@@ -122,7 +125,7 @@ class Model(nn.Module):
         if inputs.labels is None:
             raise ValueError("these inputs carry no labels")
         taught = inputs.labels >= 0
-        scores = cast(Emits, self.head).emit(self.hidden(inputs)[taught])
+        scores = self.scores(self.hidden(inputs)[taught])
         return self.answers.teaching.objective.judge(scores, inputs.labels[taught], total)
 
     def part(self, name: str) -> list[nn.Parameter]:
@@ -155,9 +158,3 @@ def per_sample(
 
 def _range(owners: Tensor) -> Tensor:
     return torch.arange(owners.shape[0], device=owners.device)
-
-
-def without_media(inputs: Inputs) -> Inputs:
-    """The same rows with no image behind them (a cached step)."""
-    return replace(inputs, images=None, image_valid=None, owners=None, memory=None)
-

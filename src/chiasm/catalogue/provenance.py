@@ -25,7 +25,9 @@ def commit(root: Path) -> tuple[str, bool]:
 def git(root: Path, *arguments: str) -> str | None:
     """What git prints, or None where it fails or is missing."""
     try:
-        done = subprocess.run(["git", "-C", str(root), *arguments], capture_output=True, text=True)
+        done = subprocess.run(
+            ["git", "-C", str(root), *arguments], capture_output=True, text=True, check=False
+        )
     except OSError:
         return None
     return done.stdout.strip() if done.returncode == 0 else None

@@ -8,7 +8,6 @@ the function that writes its body.
 """
 
 import ast
-import re
 from argparse import ArgumentParser
 from collections import Counter
 from collections.abc import Callable
@@ -56,7 +55,7 @@ def systems_block() -> str:
     shown = [(of, earned) for of, earned in graded if earned != "listed"]
     shown.sort(key=lambda pair: (-GRADES.index(pair[1]), pair[0].no))
     lines = [
-        (f"`{of.slug}`", of.title, of.family, said(of, earned), difference(of.slug))
+        (f"`{of.slug}`", of.title, of.family, said(of, earned), differences().get(of.slug, ""))
         for of, earned in shown
     ]
     return "\n\n".join(
@@ -74,29 +73,26 @@ def said(of: Row, earned: str) -> str:
 
 
 @cache
-def headers() -> dict[str, str]:
-    """The method card, or docstring, that heads each file of `systems/`, by slug-like name."""
+def differences() -> dict[str, str]:
+    """What each system changes in its parent, by slug.
+
+    Read from the source of `systems/`, the `slug=` and the card's `differs=` of each file, so that
+    writing a README builds no model.
+    """
     found = {}
-    for path in sorted(SYSTEM_FILES.glob("*.py")):
-        card = ast.get_docstring(ast.parse(path.read_text(encoding="utf-8")))
-        if card and path.stem != "__init__":
-            found[path.stem.strip("_").replace("_", "-")] = card
+    for path in sorted(SYSTEM_FILES.glob("**/*.py")):
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+        for call in (node for node in ast.walk(tree) if isinstance(node, ast.Call)):
+            slug, card = keyword(call, "slug"), keyword(call, "card")
+            differs = keyword(card, "differs") if isinstance(card, ast.Call) else None
+            if isinstance(slug, ast.Constant) and isinstance(differs, ast.Constant):
+                found[str(slug.value)] = " ".join(str(differs.value).split())
     return found
 
 
-def difference(slug: str) -> str:
-    """What a system changes in its parent, in one line, read from the header of its file.
-
-    It is the first sentence after `Differs:`, or the header's first line where none is marked.
-    """
-    card = headers().get(slug.replace(".", "-"), "")
-    marked = re.search(
-        r"^(?:Differs|Difference|What differs)\b[^:\n]*:\s*(.+?)(?:\n\s*\n|\n\w[\w ]*:|\Z)",
-        card,
-        re.MULTILINE | re.DOTALL | re.IGNORECASE,
-    )
-    text = " ".join((marked[1] if marked else card.partition("\n")[0]).split())
-    return re.split(r"(?<=[.!?])\s+(?=[A-Z])", text)[0]
+def keyword(call: ast.Call, name: str) -> ast.expr | None:
+    """The argument that a call passes by this name."""
+    return next((given.value for given in call.keywords if given.arg == name), None)
 
 
 BLOCKS: dict[str, Callable[[], str]] = {"systems": systems_block}

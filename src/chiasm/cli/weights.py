@@ -42,16 +42,13 @@ def list_(
         return
     table = Table(box=None, header_style="bold", pad_edge=False)
     table.add_column("alias", no_wrap=True)
-    table.add_column("kind", no_wrap=True)
     table.add_column("MB", justify="right")
     table.add_column("licence", no_wrap=True)
     table.add_column("fetched")
     table.add_column("description")
     for part in parts:
         fetched = "yes" if weights.holds(part.alias) else "no"
-        table.add_row(
-            part.alias, part.kind, str(part.megabytes), part.licence, fetched, part.description
-        )
+        table.add_row(part.alias, str(part.megabytes), part.licence, fetched, part.description)
     Console().print(table)
 
 

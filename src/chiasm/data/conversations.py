@@ -107,7 +107,8 @@ def _utterances(record: dict[str, Any]) -> Iterator[tuple[str, str]]:
         for number, entry in enumerate(record[form]):
             if not isinstance(entry, dict) or who not in entry or what not in entry:
                 raise ChiasmError(f"{form}[{number}] lacks {who!r} or {what!r}; add it")
-            yield _ROLES.get(entry[who], entry[who]), _text(entry[what], f"{form}[{number}]")
+            role = str(entry[who])
+            yield _ROLES.get(role, role), _text(entry[what], f"{form}[{number}]")
         return
     raise ChiasmError("has neither 'conversations' nor 'messages'; see the LLaVA format")
 

@@ -19,9 +19,10 @@ MAX_PIXELS = 2**26
 """Height times width accepted from one image (8192 x 8192), unless the caller says otherwise."""
 
 FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF", "PPM")
-SUFFIXES = frozenset(
-    ".png .jpg .jpeg .jfif .webp .gif .bmp .dib .tif .tiff .ppm .pgm .pbm .pnm .pfm".split()
-)
+SUFFIXES = {
+    *(".png", ".jpg", ".jpeg", ".jfif", ".webp", ".gif", ".bmp", ".dib", ".tif", ".tiff"),
+    *(".ppm", ".pgm", ".pbm", ".pnm", ".pfm"),
+}
 
 _ORIENTATION = 0x0112
 _TURN = {
@@ -139,8 +140,6 @@ def _header(name: str, stream: BinaryIO, max_pixels: int) -> tuple[Image.Image, 
 
 def _check_pixels(name: str, image: Image.Image, max_pixels: int) -> None:
     width, height = image.size
-    if min(width, height) < 1:
-        raise ChiasmError(f"{name}: has no pixels ({width} x {height}); save it again")
     if width * height > max_pixels:
         raise ChiasmError(
             f"{name}: {width:,} x {height:,} is {width * height:,} pixels, above the cap of "

@@ -69,7 +69,7 @@ class Pixels:
         elif image.size != (width, height) or self.fit == "squash":
             image = image.resize((width, height), self._filter)
         values = np.asarray(image, dtype=np.float32) / np.float32(255)
-        values = (values - np.float32(self.mean)) / np.float32(self.std)
+        values = (values - np.array(self.mean, np.float32)) / np.array(self.std, np.float32)
         return torch.from_numpy(np.ascontiguousarray(values.transpose(2, 0, 1)))
 
     def output_size(self, source: tuple[int, int], size: Size | None = None) -> tuple[int, int]:

@@ -1,6 +1,7 @@
 """The preprocessing recipe of a transformers checkpoint, read from its JSON without its code."""
 
 import json
+import math
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,8 @@ from PIL import Image
 from chiasm.data.pixels import Fit, Pixels
 from chiasm.errors import ChiasmError
 
+_RESCALE = 1 / 255
+_FILTERS = {str(int(filter)): filter.name.lower() for filter in Image.Resampling}
 _FILES = ("preprocessor_config.json", "processor_config.json")
 
 
@@ -18,10 +21,8 @@ def read_pixels(folder: Path) -> Pixels:
     Raises ChiasmError, naming the file and the entry, for a recipe `Pixels` cannot express.
     """
     path, config = _read(folder)
-    if (
-        not config.get("do_rescale", True)
-        or abs(config.get("rescale_factor", 1 / 255) * 255 - 1) > 1e-6
-    ):
+    factor = config.get("rescale_factor", _RESCALE)
+    if not config.get("do_rescale", True) or not _close(factor, _RESCALE):
         raise _unsupported(path, config, "do_rescale", "rescale_factor")
     mean, std = (0.0, 0.0, 0.0), (1.0, 1.0, 1.0)
     if config.get("do_normalize", True):
@@ -29,32 +30,40 @@ def read_pixels(folder: Path) -> Pixels:
     if not config.get("do_resize", True):
         return Pixels(mean=mean, std=std, fit="native")
     fit, size, fraction = _geometry(path, config)
-    resample = Image.Resampling(config.get("resample", Image.Resampling.BICUBIC)).name.lower()
+    resample = _FILTERS.get(str(config.get("resample", int(Image.Resampling.BICUBIC))))
+    if resample is None:
+        raise _unsupported(path, config, "resample")
     return Pixels(mean=mean, std=std, fit=fit, resample=resample, size=size, crop_fraction=fraction)
 
 
 def _geometry(path: Path, config: dict[str, Any]) -> tuple[Fit, tuple[int, int], float]:
     """(fit, (height, width), crop fraction) of the resize and crop entries."""
     crops = config.get("do_center_crop", False)
-    size = config.get("size")
-    if isinstance(size, int):
-        size = {"shortest_edge": size} if crops else {"height": size, "width": size}
-    if not isinstance(size, dict):
-        raise _unsupported(path, config, "size")
-    if config.get("do_pad") and config.get("image_processor_type", "").startswith("Llava"):
-        side = size.get("shortest_edge") or size.get("height")
-        if side is None or side != size.get("width", side):
-            raise _unsupported(path, config, "do_pad", "size")
+    size = _sides(config.get("size"), "shortest_edge" if crops else "")
+    cut = _sides(config.get("crop_size", config.get("size")), "")
+    if config.get("do_pad") and str(config.get("image_processor_type")).startswith("Llava"):
+        sides = {*size.values(), *(cut.values() if crops else ())}
+        if len(sides) != 1:
+            raise _unsupported(path, config, "do_pad", "size", "crop_size")
+        side = sides.pop()
         return "pad", (side, side), 1.0
     if set(size) == {"height", "width"} and not crops:
         return "squash", (size["height"], size["width"]), 1.0
-    cut = config.get("crop_size", size.get("shortest_edge"))
-    cut = {"height": cut, "width": cut} if isinstance(cut, int) else cut
-    if set(size) == {"shortest_edge"} and crops and isinstance(cut, dict):
-        side = cut.get("height")
-        if side and side == cut.get("width") and side <= size["shortest_edge"]:
-            return "shortest-crop", (side, side), side / size["shortest_edge"]
+    if set(size) == {"shortest_edge"} and crops and len(set(cut.values())) == 1:
+        side, short = next(iter(cut.values())), size["shortest_edge"]
+        if side <= short:
+            return "shortest-crop", (side, side), side / short
     raise _unsupported(path, config, "size", "do_center_crop", "crop_size")
+
+
+def _sides(size: Any, single: str) -> dict[str, int]:
+    """A size entry by its names; one number stands for `single`, or for height and width."""
+    if isinstance(size, int):
+        size = {single: size} if single else {"height": size, "width": size}
+    if not isinstance(size, dict):
+        return {}
+    sides = {name: side for name, side in size.items() if side is not None}
+    return sides if all(isinstance(side, int) and side > 0 for side in sides.values()) else {}
 
 
 def _read(folder: Path) -> tuple[Path, dict[str, Any]]:
@@ -78,8 +87,14 @@ def _triple(path: Path, config: dict[str, Any], key: str) -> tuple[float, float,
         value = [value] * 3
     if not isinstance(value, list) or len(value) != 3:
         raise _unsupported(path, config, key)
-    red, green, blue = (float(entry) for entry in value)
-    return red, green, blue
+    red, green, blue = value
+    if not all(isinstance(entry, int | float) for entry in value):
+        raise _unsupported(path, config, key)
+    return float(red), float(green), float(blue)
+
+
+def _close(value: Any, wanted: float) -> bool:
+    return isinstance(value, int | float) and math.isclose(value, wanted, rel_tol=1e-6)
 
 
 def _unsupported(path: Path, config: dict[str, Any], *keys: str) -> ChiasmError:

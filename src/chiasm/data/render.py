@@ -108,9 +108,11 @@ def _joined(parts: list[Rendered]) -> list[Rendered]:
 
 def _special(template: Template, tokenizer: PreTrainedTokenizerBase, token: str) -> int:
     found = tokenizer.convert_tokens_to_ids(token)
-    if found is None or (found == tokenizer.unk_token_id and token != tokenizer.unk_token):
+    if not isinstance(found, int) or (
+        found == tokenizer.unk_token_id and token != tokenizer.unk_token
+    ):
         raise ChiasmError(
             f"template {template.name!r} writes {token}, which the tokenizer has no id for; "
             f"choose the template the tokenizer was made for"
         )
-    return int(found)
+    return found

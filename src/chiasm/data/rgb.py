@@ -39,7 +39,7 @@ def to_rgb(image: Image.Image) -> tuple[Image.Image, list[str]]:
 
 def _on_white(image: Image.Image, remarks: list[str]) -> tuple[Image.Image, list[str]]:
     rgba = image.convert("RGBA")
-    if rgba.getextrema()[3] == (255, 255):
+    if rgba.getchannel("A").getextrema() == (255, 255):
         return rgba.convert("RGB"), [*remarks, f"{image.mode}, its opaque alpha channel dropped"]
     white = Image.new("RGBA", rgba.size, "white")
     white.alpha_composite(rgba)

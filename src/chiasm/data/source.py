@@ -45,7 +45,8 @@ def opened(source: Source, max_bytes: int = MAX_BYTES) -> Iterator[tuple[str, Bi
             with _file(text, max_bytes) as stream:
                 yield printable(text), stream
     elif hasattr(source, "read"):
-        name = printable(str(getattr(source, "name", "file object")))
+        told = getattr(source, "name", None)
+        name = printable(told) if isinstance(told, str) else "file object"
         yield name, _in_memory(name, _borrowed(name, source, max_bytes), max_bytes)
     else:
         raise Misuse(

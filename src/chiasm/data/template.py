@@ -4,6 +4,7 @@ import json
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, fields, replace
+from itertools import pairwise
 from pathlib import Path
 from typing import Literal
 
@@ -131,7 +132,7 @@ class Template:
         if self.images_first:
             yield from opening
         cuts = [0, *places[front:], len(question)]
-        for offset, (start, end) in enumerate(zip(cuts, cuts[1:], strict=False)):
+        for offset, (start, end) in enumerate(pairwise(cuts)):
             if offset:
                 yield from self._image(first + front + offset - 1, number)
             if question[start:end]:

@@ -2,6 +2,7 @@
 
 from chiasm.compression import NoCompression
 from chiasm.connectors import MLP
+from chiasm.data.pixels import SIGLIP
 from chiasm.encoders import VisionTransformer
 from chiasm.experts import SharedWeights
 from chiasm.fusion import InSequence
@@ -27,7 +28,7 @@ SCRATCH = Teaching(
 VISION_LANGUAGE = {
     Scale.NANO: Answers(
         views=Fixed(64, 64),
-        pixels="half",
+        pixels=SIGLIP,
         encoder=VisionTransformer(
             patch=8, width=128, depth=1, heads=4, ff_width=256, stem=(32, 64, 128)
         ),
@@ -39,6 +40,6 @@ VISION_LANGUAGE = {
         head=TextHead(),
         teaching=SCRATCH,
         host=NANO,
-        template="plain",
+        template="nano",
     ),
 }

@@ -24,8 +24,8 @@ class Answers:
 
     views: Views
     """1a. How is an image cut and resized?"""
-    pixels: str
-    """1b. Pixel normalisation: clip, siglip, imagenet or half."""
+    pixels: Any
+    """1b. How its pixels are resized and normalised (`chiasm.data.pixels.Pixels`)."""
     encoder: Encoder
     """1. How do raw media become features?"""
     connector: Connector

@@ -44,6 +44,12 @@ class Rule:
         """The rule that holds in one layer; most rules hold in all."""
         return self
 
+    @property
+    def looks_ahead(self) -> bool:
+        """True when a row may see later rows: then what it holds depends on them, and a prefix
+        cannot be shared by packed segments or cached before the rest is known."""
+        return False
+
     def __and__(self, other: "Rule") -> "Rule":
         return Both(self, other)
 
@@ -65,6 +71,10 @@ class Both(Rule):
     def at(self, layer: int) -> Rule:
         return Both(self.left.at(layer), self.right.at(layer))
 
+    @property
+    def looks_ahead(self) -> bool:
+        return self.left.looks_ahead or self.right.looks_ahead
+
 
 @dataclass(frozen=True)
 class Either(Rule):
@@ -77,6 +87,10 @@ class Either(Rule):
     def at(self, layer: int) -> Rule:
         return Either(self.left.at(layer), self.right.at(layer))
 
+    @property
+    def looks_ahead(self) -> bool:
+        return self.left.looks_ahead or self.right.looks_ahead
+
 
 @dataclass(frozen=True)
 class Not(Rule):
@@ -87,6 +101,10 @@ class Not(Rule):
 
     def at(self, layer: int) -> Rule:
         return Not(self.inner.at(layer))
+
+    @property
+    def looks_ahead(self) -> bool:
+        return self.inner.looks_ahead
 
 
 @dataclass(frozen=True)

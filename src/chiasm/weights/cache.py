@@ -1,8 +1,8 @@
 """Where fetched parts live, and how a folder is shown to be whole.
 
-A folder is built beside its final place and renamed into it once, complete, with a manifest of sizes
-and hashes. A folder without an agreeing manifest counts as absent, so a fetch that was killed can
-only cost time.
+A folder is built beside its final place and renamed into it once, complete, with a manifest of
+sizes and hashes. A folder without an agreeing manifest counts as absent, so a fetch that was killed
+can only cost time.
 """
 
 import json

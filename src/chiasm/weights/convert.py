@@ -34,9 +34,13 @@ def save_pickle_as_safetensors(pickle_file: Path, target: Path) -> None:
         state = torch.load(pickle_file, weights_only=True, map_location="cpu")
     except (pickle.UnpicklingError, RuntimeError, EOFError) as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise ChiasmError(f"{pickle_file.name} is not a pickle of plain tensors: {reason}") from None
+        raise ChiasmError(
+            f"{pickle_file.name} is not a pickle of plain tensors: {reason}"
+        ) from None
     if not isinstance(state, dict) or not all(isinstance(v, torch.Tensor) for v in state.values()):
-        raise ChiasmError(f"{pickle_file.name} is not a state dict of tensors; nothing was converted")
+        raise ChiasmError(
+            f"{pickle_file.name} is not a state dict of tensors; nothing was converted"
+        )
     save_file({name: tensor.contiguous() for name, tensor in state.items()}, target)
 
 

