@@ -177,7 +177,7 @@ def test_places_put_the_marks_back(parts):
     assert MARK not in text
 
 
-def test_a_hundred_thousand_rows_stay_small(tmp_path):
+def test_many_rows_stay_small(tmp_path):
     path = tmp_path / "large.jsonl"
     row = json.dumps(messages("What is in this picture, please? " * 5, "A cup. " * 20))
     with path.open("w") as out:

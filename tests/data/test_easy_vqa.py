@@ -37,7 +37,10 @@ def test_by_name(easy_vqa_folder):
     assert (data.name, data.split, len(data)) == ("easy-vqa", "test", 1_000)
     first = data[0]
     assert first.id == "easy-vqa/test/0"
-    assert (first.turns[0].question, first.turns[0].answer) == ("what is the red shape?", "triangle")
+    assert (first.turns[0].question, first.turns[0].answer) == (
+        "what is the red shape?",
+        "triangle",
+    )
     assert image_size(first.images[0]) == (64, 64)
     notes: list[str] = []
     assert read_image(first.images[0], notes=notes).size == (64, 64)

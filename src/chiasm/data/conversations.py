@@ -1,9 +1,9 @@
-"""Your own data: LLaVA's JSON or messages JSONL, read record by record into examples.
+r"""Your own data: LLaVA's JSON or messages JSONL, read record by record into examples.
 
 Two record forms, in a JSON list or one a line (JSONL):
 
     {"id": "7", "image": "7.png", "conversations": [
-        {"from": "human", "value": "<image>\\nWhat is this?"},
+        {"from": "human", "value": "<image>\nWhat is this?"},
         {"from": "gpt", "value": "A cup."}]}
     {"images": ["7.png"], "messages": [
         {"role": "user", "content": "<image>What is this?"},

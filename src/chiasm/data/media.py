@@ -1,5 +1,6 @@
 """Reading pictures: the header is checked before any pixel is decoded, and Pillow's surprises end
-here as one-line errors."""
+here as one-line errors.
+"""
 
 import os
 import threading

@@ -1,5 +1,6 @@
 """The order in which samples are taught: a pure function of seed and step, so that resuming a run
-needs only the step number."""
+needs only the step number.
+"""
 
 from collections.abc import Iterator
 from dataclasses import dataclass

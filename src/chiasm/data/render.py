@@ -1,6 +1,7 @@
 """Turns to token ids, the one way for training, evaluation and serving."""
 
 from collections.abc import Sequence, Sized
+from functools import lru_cache
 from itertools import groupby
 from typing import NamedTuple
 
@@ -14,7 +15,8 @@ from chiasm.stream.identity import Role
 
 class Rendered(NamedTuple):
     """A run of ids of one kind, or one image (which has no ids: features stand in its place, as
-    many as the encoder's geometry says)."""
+    many as the encoder's geometry says).
+    """
 
     ids: list[int]
     role: Role
@@ -82,19 +84,31 @@ def _tokenised(tokenizer: PreTrainedTokenizerBase, run: list[Piece]) -> list[Ren
     text = "".join(piece.value for piece in run)
     if not text:
         return []
+    owners = [piece for piece in run for _ in piece.value]
+    out = []
+    for token, last in _encoded(tokenizer, len(tokenizer), text):
+        piece = owners[last]
+        out.append(Rendered([token], piece.role, piece.answer, None, piece.turn))
+    return out
+
+
+@lru_cache(maxsize=4096)
+def _encoded(
+    tokenizer: PreTrainedTokenizerBase, size: int, text: str
+) -> tuple[tuple[int, int], ...]:
+    """(id, index of its last character) of each token; special tokens are not looked for.
+
+    Kept for short-worded data, whose questions recur; `size` forgets them if tokens are added.
+    """
     try:
         text.encode()
     except UnicodeEncodeError as error:
         raise ChiasmError(f"text {text!r:.80} is not Unicode ({error.reason}); clean it") from None
-    owners = [piece for piece in run for _ in piece.value]
     encoded = tokenizer(
         text, add_special_tokens=False, split_special_tokens=True, return_offsets_mapping=True
     )
-    out = []
-    for token, (_, end) in zip(encoded["input_ids"], encoded["offset_mapping"], strict=True):
-        piece = owners[max(end - 1, 0)]
-        out.append(Rendered([token], piece.role, piece.answer, None, piece.turn))
-    return out
+    pairs = zip(encoded["input_ids"], encoded["offset_mapping"], strict=True)
+    return tuple((token, max(end - 1, 0)) for token, (_, end) in pairs)
 
 
 def _joined(parts: list[Rendered]) -> list[Rendered]:

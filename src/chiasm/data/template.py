@@ -4,6 +4,7 @@ import json
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, fields, replace
+from functools import lru_cache
 from itertools import pairwise
 from pathlib import Path
 from typing import Literal
@@ -12,6 +13,7 @@ from chiasm.data.example import Turn
 from chiasm.errors import ChiasmError, Misuse
 from chiasm.stream.identity import Role
 
+Kind = Literal["text", "token", "image"]
 FILE = "template.json"
 SHARED_TURN = -1
 """The turn of pieces that several independent turns have in common."""
@@ -21,7 +23,7 @@ SHARED_TURN = -1
 class Piece:
     """Text to be tokenised, one special token by name, or the place of an image's features."""
 
-    kind: Literal["text", "token", "image"]
+    kind: Kind
     value: str
     role: Role
     turn: int
@@ -33,7 +35,8 @@ class Piece:
 @dataclass(frozen=True, kw_only=True)
 class Template:
     """What is written around questions and answers. Names in `specials` become one id each, and
-    only where the template itself writes them: typed by a user they stay ordinary text."""
+    only where the template itself writes them: typed by a user they stay ordinary text.
+    """
 
     name: str
     specials: tuple[str, ...]
@@ -146,11 +149,16 @@ class Template:
         self, text: str, role: Role, turn: int, *, answer: bool = False
     ) -> Iterator[Piece]:
         """The template's own words, its special tokens apart."""
-        names = sorted(self.specials, key=len, reverse=True)
-        pattern = f"({'|'.join(map(re.escape, names))})"
-        for part in re.split(pattern, text) if names else [text]:
-            if part:
-                yield Piece("token" if part in self.specials else "text", part, role, turn, answer)
+        for kind, part in _parts(text, self.specials):
+            yield Piece(kind, part, role, turn, answer)
+
+
+@lru_cache(maxsize=256)
+def _parts(text: str, specials: tuple[str, ...]) -> tuple[tuple[Kind, str], ...]:
+    """A template's words and the special tokens among them, in order."""
+    names = sorted(specials, key=len, reverse=True)
+    parts = re.split(f"({'|'.join(map(re.escape, names))})", text) if names else [text]
+    return tuple(("token" if part in specials else "text", part) for part in parts if part)
 
 
 def _spread(images: int, turns: Sequence[Turn]) -> list[tuple[int, ...]]:

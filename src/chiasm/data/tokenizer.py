@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from pathlib import Path
 
-from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
+from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
 from transformers import AutoTokenizer, PreTrainedTokenizerBase, PreTrainedTokenizerFast
 
 from chiasm.errors import ChiasmError, Misuse
@@ -24,15 +24,20 @@ _SMALLEST = len(SPECIAL) + 256
 def fit_tokenizer(texts: Iterable[str], vocabulary_size: int) -> PreTrainedTokenizerFast:
     """Learn merges from the texts: the same texts give the same tokenizer.
 
-    Every byte is a token, so any string survives encoding and decoding. The vocabulary (specials
-    included) may come out smaller if the texts run out of pairs. Raises Misuse below 262.
+    Every byte is a token, so any string survives encoding and decoding, but for its capitals where
+    the texts have none: then capitals are folded, since a model could not know their pieces. The
+    vocabulary (specials included) may come out smaller if the texts run out of pairs. Raises Misuse
+    below 262.
     """
     if vocabulary_size < _SMALLEST:
         raise Misuse(
             f"vocabulary_size {vocabulary_size} is below {_SMALLEST}, the {len(SPECIAL)} special "
             f"tokens and 256 bytes; ask for more"
         )
+    texts = list(texts)
     core = Tokenizer(models.BPE())
+    if all(text == text.lower() for text in texts):
+        core.normalizer = normalizers.Lowercase()
     core.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False, trim_offsets=False)
     core.decoder = decoders.ByteLevel()
     trainer = trainers.BpeTrainer(

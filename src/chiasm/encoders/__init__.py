@@ -1,6 +1,8 @@
 """Question 1: how do raw media become features? One verb, `encode`."""
 
+from chiasm.encoders.efficientnet_lite import EfficientNetLite0
 from chiasm.encoders.none import NoEncoder
+from chiasm.encoders.transformers_vision import TransformersVision
 from chiasm.encoders.vit import VisionTransformer
 
-__all__ = ["NoEncoder", "VisionTransformer"]
+__all__ = ["EfficientNetLite0", "NoEncoder", "TransformersVision", "VisionTransformer"]

@@ -1,9 +1,10 @@
 """Any vision model of transformers, read at the hidden states that a system names."""
 
 import functools
-from collections.abc import Mapping, Sequence
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
-from types import MappingProxyType
 from typing import Any
 
 import torch
@@ -19,16 +20,26 @@ from chiasm.weights import resolve
 
 _NOT_SETTINGS = frozenset(
     {
-        "_name_or_path",
         "architectures",
         "dtype",
         "id2label",
         "label2id",
         "model_type",
+        "out_features",
+        "out_indices",
+        "output_attentions",
+        "output_hidden_states",
+        "problem_type",
+        "return_dict",
+        "stage_names",
         "transformers_version",
     }
 )
-"""Entries of a transformers config that describe a checkpoint, not the network."""
+"""Entries of a transformers config that describe a checkpoint or a call, not the network."""
+_UNREAD = frozenset(
+    {"attention_dropout", "initializer_factor", "initializer_range", "projection_dim"}
+)
+"""Settings that change no feature once weights are read."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -100,10 +111,14 @@ class TransformersVision:
         return self.config.hidden_size * max(1, len(self.taps))
 
     @property
+    def places(self) -> tuple[int, ...]:
+        """The taps, counted from the embeddings."""
+        return tuple(tap % (self.config.num_hidden_layers + 1) for tap in self.taps)
+
+    @property
     def layers(self) -> int:
         """How many layers run."""
-        depth = self.config.num_hidden_layers
-        return max((tap % (depth + 1) for tap in self.taps), default=depth)
+        return max(self.places, default=self.config.num_hidden_layers)
 
     def grid(self, size: Size) -> tuple[int, int]:
         height, width = self._patch
@@ -117,8 +132,10 @@ class TransformersVision:
                 settings.
         """
         if self.weights is None or torch.empty(0).device.type == "meta":
-            return TappedVisionModel(self, self.family.model()(self.config))
-        return TappedVisionModel(self, _read(self, self.weights))
+            model = self.family.model()(self.config)
+        else:
+            model = _read(self, self.weights)
+        return TappedVisionModel(self, self.family.network(model))
 
     def work(self, size: Size) -> Sequence[Work]:
         config, (rows, columns) = self.config, self.grid(size)
@@ -179,9 +196,11 @@ class TappedVisionModel(nn.Module):
                     "resize the images to one size"
                 )
             valid = None
-        output = self.model(**feed, output_hidden_states=bool(answer.taps))
+        layers: Any = self.model.get_submodule(answer.family.layers)
+        with _recorded(list(layers), answer.places) as states:
+            output = self.model(*feed)
         prefix = answer.family.prefix(answer.config)
-        taps = tuple(output.hidden_states[tap][:, prefix:] for tap in answer.taps)
+        taps = tuple(states[place][:, prefix:] for place in answer.places)
         tokens = torch.cat(taps, -1) if taps else output.last_hidden_state[:, prefix:]
         return Features(tokens, grid, None if valid is None else valid.flatten(1), taps)
 
@@ -191,13 +210,42 @@ class TappedVisionModel(nn.Module):
         return patches.flatten(3).any(-1)
 
 
+@contextmanager
+def _recorded(layers: list[nn.Module], places: Sequence[int]) -> Iterator[dict[int, Tensor]]:
+    """Collects the hidden states at `places` during one call, and keeps no other."""
+    states: dict[int, Tensor] = {}
+    caller = threading.get_ident()  # other threads may run the same layers meanwhile
+
+    def before(layer: nn.Module, inputs: tuple[Any, ...]) -> None:
+        if threading.get_ident() == caller:
+            states[0] = inputs[0]
+
+    def after(place: int, layer: nn.Module, inputs: Any, output: Any) -> None:
+        if threading.get_ident() == caller:
+            states[place] = output if isinstance(output, Tensor) else output[0]
+
+    handles = [
+        layers[place - 1].register_forward_hook(functools.partial(after, place))
+        if place
+        else layers[0].register_forward_pre_hook(before)
+        for place in set(places)
+    ]
+    try:
+        yield states
+    finally:
+        for handle in handles:
+            handle.remove()
+
+
 def settings_of(config: Any) -> tuple[tuple[str, Any], ...]:
     """The entries of a transformers config that differ from its defaults, by name."""
     defaults = type(config)().to_dict()
     return tuple(
         (name, _frozen(value))
         for name, value in sorted(config.to_dict().items())
-        if name not in _NOT_SETTINGS and _frozen(value) != _frozen(defaults.get(name))
+        if name not in _NOT_SETTINGS
+        and not name.startswith("_")
+        and _frozen(value) != _frozen(defaults.get(name))
     )
 
 
@@ -216,7 +264,7 @@ def _read(answer: TransformersVision, weights: str) -> nn.Module:
     family = answer.family
     theirs, ours = dict(settings_of(family.config().from_pretrained(folder))), dict(answer.settings)
     for name in sorted(theirs.keys() | ours.keys()):
-        if name not in family.free and theirs.get(name) != ours.get(name):
+        if name not in _UNREAD and theirs.get(name) != ours.get(name):
             raise ChiasmError(
                 f"{weights}: {name} is {_said(theirs, name)}, the system says {_said(ours, name)}; "
                 "name other weights or other settings"

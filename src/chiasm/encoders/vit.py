@@ -56,9 +56,7 @@ class VisionTransformer:
     def _stem_work(self, size: Size) -> Sequence[Work]:
         if not self.stem:
             rows, columns = self.grid(size)
-            return (
-                linear("encoder", "patches", rows * columns, 3 * self.patch**2, self.width),
-            )
+            return (linear("encoder", "patches", rows * columns, 3 * self.patch**2, self.width),)
         work, channels = [], 3
         height, width = size
         for out in self.stem:

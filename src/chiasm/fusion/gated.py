@@ -11,7 +11,7 @@ from chiasm.layers import attend, merge_heads, split_heads
 from chiasm.spec import Host, Work
 from chiasm.spec.reading import Reading
 from chiasm.spec.slots import SlotParts, Slots
-from chiasm.spec.work import attention, linear
+from chiasm.spec.work import Reads, attention, linear
 from chiasm.stream import Permission, RowPlan
 
 
@@ -58,11 +58,21 @@ class GatedCrossAttention:
         for _ in self.layers(host.depth):
             work += [
                 linear("decoder", "gated query and output", text, w, 2 * inner),
-                linear("decoder", "gated key and value", tokens, width, 2 * inner),
-                attention("decoder", "gated read", text * tokens, self.heads, self.head_width),
+                linear("decoder", "gated key and value", tokens, width, 2 * inner, once=True),
+                attention(
+                    "decoder",
+                    "gated read",
+                    text * tokens,
+                    self.heads,
+                    self.head_width,
+                    reads=Reads.MEMORY,
+                ),
                 linear("decoder", "gated feed-forward", text, w, 2 * self.ff_multiple * w),
             ]
         return work
+
+    def cached(self, host: Host, tokens: int) -> int:
+        return len(self.layers(host.depth)) * 2 * self.heads * self.head_width * tokens
 
 
 class GatedBlock(nn.Module):

@@ -30,4 +30,7 @@ class NoFusion:
     def work(self, host: Host, text: int, tokens: int, width: int) -> Sequence[Work]:
         return ()
 
+    def cached(self, host: Host, tokens: int) -> int:
+        return 0
+
 

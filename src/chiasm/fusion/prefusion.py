@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from chiasm.spec import Host, Work
 from chiasm.spec.reading import Execution
 from chiasm.spec.slots import SlotParts, Slots
-from chiasm.spec.work import decoder_layer
+from chiasm.spec.work import Reads, decoder_layer
 from chiasm.stream import Memory, Role, RowPlan, Stream, TokenTable
 
 
@@ -39,7 +39,18 @@ class PreFusion:
 
     def work(self, host: Host, text: int, tokens: int, width: int) -> Sequence[Work]:
         rows = text + tokens
-        return [w for _ in range(self.layers) for w in decoder_layer(host, rows, rows * rows, "pre-fusion")]
+        return [
+            replace(
+                work,
+                once=True,
+                reads=Reads.FUSED if work.reads is Reads.SEQUENCE else work.reads,
+            )
+            for _ in range(self.layers)
+            for work in decoder_layer(host, rows, rows * rows, "pre-fusion")
+        ]
+
+    def cached(self, host: Host, tokens: int) -> int:
+        return 0
 
 
 class Fuse(nn.Module):

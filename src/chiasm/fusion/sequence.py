@@ -51,3 +51,6 @@ class InSequence:
 
     def work(self, host: Host, text: int, tokens: int, width: int) -> Sequence[Work]:
         return ()
+
+    def cached(self, host: Host, tokens: int) -> int:
+        return 0

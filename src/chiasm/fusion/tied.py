@@ -40,6 +40,9 @@ class TiedMemory:
     def work(self, host: Host, text: int, tokens: int, width: int) -> Sequence[Work]:
         return ()
 
+    def cached(self, host: Host, tokens: int) -> int:
+        return 0
+
 
 class Overwrite(nn.Module):
     """Media rows of the hidden states become this layer's projection of the memory."""

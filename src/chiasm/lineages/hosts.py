@@ -1,5 +1,7 @@
 """Published hosts, as sizes."""
 
+from dataclasses import replace
+
 from chiasm.spec import Host
 
 NANO = Host(
@@ -64,3 +66,6 @@ PHI_3_5_MINI = Host(
     max_positions=131_072,
 )
 """Phi-3.5-mini's sizes; its fused projections hold the same numbers of parameters."""
+
+IDEFICS2_MISTRAL = replace(MISTRAL_7B, vocabulary=32_003)
+"""Mistral-7B with Idefics2's three further words."""

@@ -1,6 +1,6 @@
 """What a system states: component answers, the system itself, geometry, the registry."""
 
-from chiasm.spec.answers import Answers, Scale
+from chiasm.spec.answers import Answers, Scale, scale_named
 from chiasm.spec.answer import Compression, Connector, Encoder, Fusion, Head, Objective
 from chiasm.spec.geometry import Fixed, Geometry, NativeResolution, NoViews, Size, View, Views, geometry
 from chiasm.spec.host import Host
@@ -36,5 +36,6 @@ __all__ = [
     "geometry",
     "register",
     "registered",
+    "scale_named",
     "system",
 ]

@@ -73,6 +73,10 @@ class Fusion(Protocol):
         """Multiply-adds of the slots for `text` sequence rows and `tokens` memory tokens of `width`."""
         ...
 
+    def cached(self, host: Host, tokens: int) -> int:
+        """Numbers that the slots keep of `tokens` memory tokens while decoding."""
+        ...
+
 
 class Compression(Protocol):
     """Question 6. `build(width)` gives a module whose `keep` maps features to fewer features."""

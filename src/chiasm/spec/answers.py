@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
+from chiasm.errors import Misuse
 from chiasm.spec.answer import Compression, Connector, Encoder, Fusion, Head
 from chiasm.spec.geometry import Views
 from chiasm.spec.host import Host
@@ -16,6 +17,17 @@ class Scale(StrEnum):
     NANO = "nano"
     SMOL = "smol"
     PAPER = "paper"
+
+
+def scale_named(name: str) -> Scale:
+    """The scale of this name.
+
+    Raises:
+        Misuse: there is none; the message names the three.
+    """
+    if name not in tuple(Scale):
+        raise Misuse(f"unknown scale {name!r}; choose {', '.join(Scale)}")
+    return Scale(name)
 
 
 @dataclass(frozen=True, kw_only=True)

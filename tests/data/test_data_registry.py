@@ -34,9 +34,7 @@ def test_a_name_is_taken_once():
 
 def test_a_path(tmp_path):
     path = tmp_path / "mine.jsonl"
-    record = {
-        "messages": [{"role": "user", "content": "q"}, {"role": "assistant", "content": "a"}]
-    }
+    record = {"messages": [{"role": "user", "content": "q"}, {"role": "assistant", "content": "a"}]}
     path.write_text(json.dumps(record) + "\n")
     data = load(str(path))
     assert isinstance(data, Dataset)

@@ -1,0 +1,43 @@
+"""`chiasm`: the verbs, and the one place where an error becomes a line and an exit code."""
+
+import os
+import sys
+
+import typer
+
+from chiasm.cli import data, weights
+from chiasm.cli.ask import ask
+from chiasm.cli.compare import compare
+from chiasm.cli.cost import cost
+from chiasm.cli.explain import explain
+from chiasm.cli.show import show
+from chiasm.cli.systems import systems
+from chiasm.cli.train import train
+from chiasm.errors import ChiasmError
+
+app = typer.Typer(
+    help="Every multimodal model as answers to eight questions: build, count, train, compare, ask.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+for verb in (systems, show, explain, cost, train, compare, ask):
+    app.command()(verb)
+app.add_typer(weights.app, name="weights")
+app.add_typer(data.app, name="data")
+
+
+def main() -> None:
+    """Run the command line; a `ChiasmError` is one line on stderr and its own exit code."""
+    try:
+        app(prog_name="chiasm")
+    except ChiasmError as error:
+        print(f"chiasm: {' '.join(str(error).split())}", file=sys.stderr)
+        sys.exit(error.exit_code)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,78 @@
+"""Peak memory of a prefill, predicted from sizes alone.
+
+    peak = weights + max(media, prologue, keys and values + decoder)
+
+Each term is the most numbers alive at once while that part runs, without gradients, in eager
+execution of this engine; kernels' own workspaces are left out. For a decoder of width w over n rows:
+
+- always: the stream's embeddings and the layer's input, 2 n w; the memory that layers read;
+  rotary tables, 2 n head_width in float32; the mask where the rule is not plain causal;
+- while a layer attends: the normed input n w, queries q, and keys while they are turned: the keys
+  themselves, three products of their size, and the values;
+- while its feed-forward runs on f rows: the normed input and attention's update, the new hidden
+  states, their norm, and three times f x feed-forward width (gate, up, product).
+
+Keys and values that the cache keeps are counted once, in the cache.
+"""
+
+from dataclasses import dataclass
+from typing import cast
+
+from chiasm.backbone import Stack
+from chiasm.cost.geometry import Prompt
+from chiasm.cost.prefill import media_work
+from chiasm.cost.visible import chosen
+from chiasm.model import Model
+from chiasm.spec import Host
+from chiasm.stream import RowPlan, TokenTable
+from chiasm.visibility import Causal
+
+FLOAT32 = 4
+
+
+@dataclass(frozen=True)
+class Rows:
+    """How many rows a stack runs, and how many do which work."""
+
+    all: int
+    query: int
+    key_value: int
+    output: int
+    feed_forward: int
+
+    @classmethod
+    def of(cls, plan: RowPlan, table: TokenTable) -> "Rows":
+        return cls(table.shape[1], *(chosen(table, rows).shape[1] for rows in plan.sets()))
+
+
+def peak_bytes(model: Model, prompt: Prompt, size: int, weights: int, kept: int) -> int:
+    """Bytes at the peak of a prefill of one sample; `size` is that of a number, `kept` the cache's."""
+    answers, stack = model.answers, cast(Stack, model.decoder.stack)
+    host, tokens = answers.host, prompt.geometry.tokens
+    width = answers.connector.width(answers.encoder.width, host.width)
+    memory = tokens * width if answers.fusion.reads_memory else 0
+    media = max((line.held for line in media_work(answers, prompt)), default=0)
+    prologue = 0
+    if model.decoder.prologue is not None and tokens:
+        fused = prompt.rows + tokens
+        outside = prompt.rows * host.width + memory
+        prologue = outside * size + stack_bytes(host, Rows(*[fused] * 5), size, masked=True)
+    rows = Rows.of(stack.plan, prompt.table)
+    plain = stack.plan.complete and all(rule == Causal() for rule in stack.rules)
+    decoder = stack_bytes(host, rows, size, masked=not plain)
+    if answers.fusion.reads_memory and model.decoder.prologue is None:
+        decoder += memory * size
+    return weights + max(media * size, prologue, kept + decoder)
+
+
+def stack_bytes(host: Host, rows: Rows, size: int, *, masked: bool) -> int:
+    """The most bytes alive in one layer of a stack, its cached keys and values apart."""
+    inner, shared = host.heads * host.head_width, host.kv_heads * host.head_width
+    attending = rows.all * host.width + rows.query * inner + 3 * rows.key_value * shared
+    updated = (rows.all + rows.output + rows.feed_forward + rows.all) * host.width
+    thinking = updated + 3 * rows.feed_forward * host.ff_width
+    held = 2 * rows.all * host.width + max(attending, thinking)
+    tables = 2 * rows.all * host.head_width * FLOAT32
+    pairs = rows.query * rows.key_value
+    mask = pairs * (1 + size) if masked else 0
+    return held * size + tables + mask

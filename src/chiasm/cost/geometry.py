@@ -1,0 +1,107 @@
+"""The sizes a count is for: token counts, and the identity of every row of the prompt."""
+
+from dataclasses import dataclass, replace
+from math import isqrt
+
+import torch
+
+from chiasm.errors import Misuse
+from chiasm.spec import Answers, Geometry, Size, geometry
+from chiasm.stream import Modality, Role, TokenTable
+
+LIMIT = 32_768
+"""Most visual and most text tokens that are counted: visible pairs are materialised."""
+
+
+@dataclass(frozen=True)
+class Prompt:
+    """One sample, one image: the rows of the sequence, and the tokens that layers may read.
+
+    One text row precedes the image (none if there is only one), the rest of the text follows it; the
+    last row is the tag that opens the answer, the others are the user's.
+    """
+
+    geometry: Geometry
+    text: int
+    table: TokenTable
+    memory: TokenTable
+    step: TokenTable
+    """The first row of the answer, one after the prompt."""
+
+    @property
+    def rows(self) -> int:
+        """Rows of the sequence, placeholders included."""
+        return self.table.shape[1]
+
+    @property
+    def features(self) -> int:
+        """Visual tokens that the encoder gives the connector."""
+        return sum(rows * columns for rows, columns in self.geometry.grids)
+
+    @property
+    def first_media_row(self) -> int:
+        """Where the placeholders start."""
+        return min(1, self.text - 1)
+
+
+def make_prompt(answers: Answers, text: int, visual: int | None, image: Size) -> Prompt:
+    """The prompt of `text` text rows about one image of `image` pixels.
+
+    `visual`, when given, replaces the encoder's grid by the squarest grid of so many tokens.
+
+    Raises:
+        Misuse: a count out of range.
+    """
+    if not 1 <= text <= LIMIT:
+        raise Misuse(f"{text} text tokens cannot be counted; give from 1 to {LIMIT}")
+    if visual is not None and not 0 <= visual <= LIMIT:
+        raise Misuse(f"{visual} visual tokens cannot be counted; give from 0 to {LIMIT}")
+    if not all(1 <= side <= LIMIT for side in image):
+        raise Misuse(
+            f"an image of {image[0]}x{image[1]} pixels cannot be counted; sides go from 1 to {LIMIT}"
+        )
+    found = _geometry(answers, visual, image)
+    if found.tokens > LIMIT or found.placeholders > LIMIT:
+        raise Misuse(
+            f"the image becomes {max(found.tokens, found.placeholders)} tokens, more than {LIMIT}; "
+            "give a smaller --image or --visual"
+        )
+    first = min(1, text - 1)
+    count = text + found.placeholders
+    table = TokenTable.text(torch.ones(1, count, dtype=torch.bool))
+    media = torch.zeros(1, count, dtype=torch.bool)
+    media[:, first : first + found.placeholders] = True
+    item = table.item.clone()
+    item[:, first:] = int(bool(found.views))
+    role = table.role.clone()
+    role[:, -1] = int(Role.TAG)
+    table = replace(table, modality=media.long() * int(Modality.IMAGE), item=item, role=role)
+    memory = TokenTable.text(torch.ones(1, found.tokens, dtype=torch.bool))
+    ones = torch.ones_like(memory.item)
+    memory = replace(memory, modality=ones * int(Modality.IMAGE), item=ones)
+    last = table.cut(slice(-1, None))
+    step = replace(
+        last,
+        role=torch.full_like(last.role, int(Role.ASSISTANT)),
+        order=last.order + 1,
+        position=last.position + 1,
+    )
+    return Prompt(found, text, table, memory, step)
+
+
+def squarest(tokens: int) -> tuple[int, int]:
+    """The grid of exactly `tokens` tokens whose sides differ least."""
+    rows = next((side for side in range(isqrt(tokens), 0, -1) if tokens % side == 0), 0)
+    return rows, tokens // rows if rows else 0
+
+
+def _geometry(answers: Answers, visual: int | None, image: Size) -> Geometry:
+    found = geometry(answers, image)
+    if visual is None or not found.views:
+        return found
+    if visual == 0:
+        return Geometry((), (), (), 0, 0)
+    grid = squarest(visual)
+    tokens = answers.connector.count(grid)
+    kept = answers.compression.count(tokens)
+    return Geometry(found.views, (grid,), (tokens,), kept, answers.fusion.placeholders(kept))

@@ -1,0 +1,70 @@
+"""Measured prefill time: prompt in, scores of the next token out."""
+
+import time
+from collections.abc import Mapping
+from statistics import median
+
+import torch
+from torch import Tensor
+
+from chiasm.backbone import Cache, GrowingCache
+from chiasm.model import Model
+from chiasm.stream import Inputs
+
+
+@torch.inference_mode()
+def prefill(model: Model, inputs: Inputs, cache: Cache | None = None) -> Tensor:
+    """Runs the prompt into a cache, the head on the last row only; `[batch, 1, vocabulary]`."""
+    hidden = model.hidden(inputs, cache=GrowingCache() if cache is None else cache)
+    return model.scores(hidden[:, -1:])
+
+
+def prefill_time(model: Model, inputs: Inputs, repeats: int = 5, *, warm_up: int = 1) -> float:
+    """Median seconds of a prefill, after `warm_up` unmeasured ones."""
+    times = alternating({"": model}, {"": inputs}, repeats, warm_up=warm_up)
+    return times[""]
+
+
+def alternating(
+    models: Mapping[str, Model],
+    inputs: Mapping[str, Inputs],
+    repeats: int = 5,
+    *,
+    warm_up: int = 1,
+) -> dict[str, float]:
+    """Median seconds of each model's prefill, measured side by side: A, B, …, A, B, …
+
+    A busy machine then slows all of them alike; compare their ratios.
+    """
+    return {name: median(times) for name, times in samples(models, inputs, repeats, warm_up).items()}
+
+
+def samples(
+    models: Mapping[str, Model], inputs: Mapping[str, Inputs], repeats: int, warm_up: int = 1
+) -> dict[str, list[float]]:
+    """Every measured time, in seconds, in the order in which they were taken."""
+    if repeats < 1:
+        raise ValueError(f"a median of {repeats} measurements is none; measure at least once")
+    times: dict[str, list[float]] = {name: [] for name in models}
+    modes = {name: model.training for name, model in models.items()}
+    for turn in range(warm_up + repeats):
+        for name, model in models.items():
+            model.eval()
+            seconds = _once(model, inputs[name])
+            model.train(modes[name])
+            if turn >= warm_up:
+                times[name].append(seconds)
+    return times
+
+
+def _once(model: Model, inputs: Inputs) -> float:
+    _wait(model)
+    start = time.perf_counter()
+    prefill(model, inputs)
+    _wait(model)
+    return time.perf_counter() - start
+
+
+def _wait(model: Model) -> None:
+    if model.device.type == "cuda":
+        torch.cuda.synchronize(model.device)

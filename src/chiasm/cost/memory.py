@@ -1,0 +1,71 @@
+"""Measured peak memory: live tensor bytes on a CPU, the allocator's own count on a GPU."""
+
+import weakref
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
+
+
+class LiveBytes(TorchDispatchMode):
+    """Follows the storages that operations make while the mode is on, from birth to release.
+
+    `peak` is the most bytes alive at once, those of `held` tensors included. Views share a storage
+    and count once; the inner workspaces of kernels are not seen.
+    """
+
+    def __init__(self, held: tuple[Tensor, ...] = ()) -> None:
+        super().__init__()
+        self._known: dict[int, weakref.ref[Any]] = {}
+        self.live = self.peak = 0
+        for tensor in held:
+            self._enter(tensor)
+
+    def __torch_dispatch__(
+        self,
+        func: Callable[..., Any],
+        types: Any,
+        args: tuple[Any, ...] = (),
+        kwargs: Mapping[str, Any] | None = None,
+    ) -> Any:
+        result = func(*args, **(kwargs or {}))
+        for leaf in tree_leaves(result):
+            if isinstance(leaf, Tensor):
+                self._enter(leaf)
+        return result
+
+    def _enter(self, tensor: Tensor) -> None:
+        storage = tensor.untyped_storage()
+        key, size = storage._cdata, storage.nbytes()
+        if key in self._known:
+            return
+
+        def leave(_: object) -> None:
+            del self._known[key]
+            self.live -= size
+
+        self._known[key] = weakref.ref(storage, leave)
+        self.live += size
+        self.peak = max(self.peak, self.live)
+
+
+def peak_memory(model: nn.Module, run: Callable[[], object]) -> int:
+    """Most bytes alive while `run` runs, the model's weights and buffers included.
+
+    On a CPU, tensors that existed before and are not the model's (the inputs) are not counted; on a
+    GPU the allocator counts everything.
+    """
+    tensors = (*model.parameters(), *model.buffers())
+    if tensors and tensors[0].is_cuda:
+        device = tensors[0].device
+        torch.cuda.synchronize(device)
+        torch.cuda.reset_peak_memory_stats(device)
+        run()
+        torch.cuda.synchronize(device)
+        return torch.cuda.max_memory_allocated(device)
+    with LiveBytes(tensors) as meter:
+        run()
+    return meter.peak

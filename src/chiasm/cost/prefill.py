@@ -1,0 +1,110 @@
+"""The multiply-adds of a prefill and of one cached step, operation by operation."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import cast
+
+from chiasm.backbone import Stack
+from chiasm.cost.bill import Line
+from chiasm.cost.geometry import Prompt, squarest
+from chiasm.cost.visible import chosen, visible_pairs
+from chiasm.model import Model
+from chiasm.spec import Answers, Work
+from chiasm.spec.work import Reads, decoder_layer
+from chiasm.stream import Rule, TokenTable
+
+
+@dataclass(frozen=True)
+class Share:
+    """Which part of the dense pairs a rule permits."""
+
+    visible: int
+    dense: int
+
+    def of(self, macs: int) -> int:
+        return macs * self.visible // self.dense if self.dense else macs
+
+
+_ALL = Share(1, 1)
+
+
+def media_work(answers: Answers, prompt: Prompt) -> list[Work]:
+    """Encoder, compressor and connector of one image; a layerwise connector once per layer.
+
+    The encoder is billed for its own views, also where `visual` tokens were asked for.
+    """
+    encoder, connector, compression = answers.encoder, answers.connector, answers.compression
+    width, host = encoder.width, answers.host
+    found = prompt.geometry
+    work = [line for view in found.views for line in encoder.work(view.target)]
+    times = host.depth if connector.layerwise else 1
+    each = [line for grid in found.grids for line in connector.work(grid, width, host.width)]
+    work += each * times
+    if found.views and found.kept != found.tokens:
+        work += compression.work(prompt.features, width)
+        work += connector.work(squarest(found.kept), width, host.width)
+    return work
+
+
+def prefill_lines(model: Model, prompt: Prompt) -> tuple[Line, ...]:
+    """Every operation of a prefill; the head on all rows."""
+    answers, stack = model.answers, _stack(model)
+    host, plan, table = answers.host, stack.plan, prompt.table
+    tokens = prompt.geometry.tokens
+    lines = [Line(w.part, w.name, w.macs, w.macs) for w in media_work(answers, prompt)]
+    if tokens:
+        fused = prompt.rows + tokens
+        shares = {
+            Reads.ALL: _ALL,
+            Reads.MEMORY: _share(stack.memory_rule, table, prompt.memory),
+            Reads.FUSED: Share(fused * (fused + 1) // 2, fused * fused),
+        }
+        width = answers.connector.width(answers.encoder.width, host.width)
+        lines += _lines(answers.fusion.work(host, prompt.rows, tokens, width), shares)
+    queries, keys = chosen(table, plan.query), chosen(table, plan.key_value)
+    shares_of: dict[Rule, Share] = {}
+    for layer, rule in enumerate(stack.rules):
+        if rule not in shares_of:
+            shares_of[rule] = _share(rule, queries, keys)
+        work = decoder_layer(
+            host,
+            keys.shape[1],
+            queries.shape[1] * keys.shape[1],
+            f"layer {layer}",
+            query_rows=queries.shape[1],
+            output_rows=chosen(table, plan.output).shape[1],
+            feed_forward_rows=chosen(table, plan.feed_forward).shape[1],
+        )
+        lines += _lines(work, {Reads.ALL: _ALL, Reads.SEQUENCE: shares_of[rule]})
+    return (*lines, *_lines(answers.head.work(host, prompt.rows), {Reads.ALL: _ALL}))
+
+
+def decode_lines(model: Model, prompt: Prompt) -> tuple[Line, ...]:
+    """Every operation of one further row against cached keys, values and memories."""
+    answers, stack = model.answers, _stack(model)
+    host, step = answers.host, prompt.step
+    tokens = prompt.geometry.tokens
+    lines: list[Line] = []
+    if tokens:
+        width = answers.connector.width(answers.encoder.width, host.width)
+        shares = {Reads.ALL: _ALL, Reads.MEMORY: _share(stack.memory_rule, step, prompt.memory)}
+        work = [w for w in answers.fusion.work(host, 1, tokens, width) if not w.once]
+        lines += _lines(work, shares)
+    keys = chosen(prompt.table, stack.plan.key_value).append(step)
+    for layer, rule in enumerate(stack.rules):
+        work = decoder_layer(host, 1, keys.shape[1], f"layer {layer}")
+        lines += _lines(work, {Reads.ALL: _ALL, Reads.SEQUENCE: _share(rule, step, keys)})
+    return (*lines, *_lines(answers.head.work(host, 1), {Reads.ALL: _ALL}))
+
+
+def _stack(model: Model) -> Stack:
+    return cast(Stack, model.decoder.stack)
+
+
+def _share(rule: Rule, queries: TokenTable, keys: TokenTable) -> Share:
+    dense = queries.shape[1] * keys.shape[1]
+    return Share(visible_pairs(rule, queries, keys), dense)
+
+
+def _lines(work: Iterable[Work], shares: dict[Reads, Share]) -> list[Line]:
+    return [Line(w.part, w.name, w.macs, shares[w.reads].of(w.macs)) for w in work]

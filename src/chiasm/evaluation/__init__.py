@@ -1,0 +1,1 @@
+"""Evaluation: predictions, scores with intervals, and systems side by side in one table."""

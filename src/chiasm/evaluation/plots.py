@@ -1,0 +1,75 @@
+"""The plots of a report, as SVG: accuracy against FLOPs, and loss curves."""
+
+import io
+from collections.abc import Mapping, Sequence
+
+from chiasm.errors import Misuse
+from chiasm.evaluation.result import Result, Score
+
+
+def require_matplotlib() -> None:
+    """Raises Misuse, before any training, when the plotting extra is not installed."""
+    try:
+        import matplotlib  # noqa: F401
+    except ImportError:
+        raise Misuse(
+            "reports need matplotlib; install it with `pip install 'chiasm[report]'`"
+        ) from None
+
+
+def accuracy_against_flops(results: Sequence[Result], majority: Score) -> str:
+    """Each system at its prefill FLOPs and accuracy, with intervals and the majority line."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(6.4, 4.0), layout="constrained")
+    axes = figure.subplots()
+    for result in results:
+        low, high = result.score.interval
+        accuracy = result.score.accuracy
+        error = [[100 * (accuracy - low)], [100 * (high - accuracy)]]
+        axes.errorbar(
+            result.prefill_flops, 100 * accuracy, yerr=error, fmt="o", capsize=3, label=result.system
+        )
+    axes.axhline(100 * majority.accuracy, color="grey", linestyle=":", label="majority answer")
+    axes.set_xscale("log")
+    axes.set_xlabel("prefill FLOPs (decoder and projectors)")
+    axes.set_ylabel("accuracy, %")
+    axes.legend(fontsize="small")
+    axes.grid(alpha=0.3)
+    return _svg(figure)
+
+
+def loss_curves(curves: Mapping[str, Sequence[tuple[float, float]]]) -> str:
+    """(seconds, loss) of each system, smoothed over neighbouring steps."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(6.4, 4.0), layout="constrained")
+    axes = figure.subplots()
+    for system, points in curves.items():
+        reach = max(1, len(points) // 100)
+        losses = [loss for _, loss in points]
+        smooth = [
+            sum(part) / len(part)
+            for at in range(len(losses))
+            if (part := losses[max(0, at - reach) : at + reach + 1])
+        ]
+        axes.plot([seconds for seconds, _ in points], smooth, label=system, linewidth=1.2)
+    axes.set_yscale("log")
+    axes.set_xlabel("seconds of training")
+    axes.set_ylabel("loss")
+    axes.legend(fontsize="small")
+    axes.grid(alpha=0.3)
+    return _svg(figure)
+
+
+def _svg(figure: object) -> str:
+    """The figure without the XML prologue, the same for the same data."""
+    import matplotlib
+    from matplotlib.figure import Figure
+
+    assert isinstance(figure, Figure)
+    buffer = io.StringIO()
+    with matplotlib.rc_context({"svg.hashsalt": "chiasm"}):
+        figure.savefig(buffer, format="svg", metadata={"Date": None})
+    text = buffer.getvalue()
+    return text[text.index("<svg") :]

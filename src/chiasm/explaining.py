@@ -1,0 +1,133 @@
+"""A system's story in execution order: what runs, on which rows, with which shapes, and where."""
+
+import inspect
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from rich.markup import escape
+
+from chiasm.build import build
+from chiasm.catalogue.story import in_words
+from chiasm.model import PARTS, Model, part_of
+from chiasm.spec import Answers, Geometry, Scale, System, geometry
+from chiasm.stream import RowPlan, Rows
+
+_EXAMPLE = (480, 640)
+"""(height, width) of the example image where a system takes any size."""
+
+
+def story(of: System, scale: Scale, *, text: int) -> Iterator[str]:
+    """The forward pass of one image and `text` text tokens, as marked-up lines.
+
+    Built on the meta device: nothing is allocated, every shape is the real one.
+    """
+    answers = of.at(scale)
+    model = build(of, scale, device="meta", seed=None)
+    plan = geometry(answers, _EXAMPLE)
+    rows = text + plan.placeholders
+    yield f"[bold]{of.slug}[/bold] at {scale.value} scale, one image and {text} text tokens"
+    yield f"[dim]{escape(of.card.differs)}[/dim]"
+    step = 0
+    for title, lines in _steps(answers, model, plan, text, rows):
+        step += 1
+        yield f"\n[bold]{step}. {title}[/bold]"
+        for line in lines:
+            yield f"   {line}"
+    yield "\n[bold]Parameters[/bold]"
+    counts = {part: 0 for part in PARTS}
+    for name, parameter in model.named_parameters():
+        counts[part_of(name)] += parameter.numel()
+    yield "   " + ", ".join(f"{part} {count:,}" for part, count in counts.items() if count)
+    for stage in answers.teaching.stages:
+        learns = ", ".join(part for part in stage.trained if counts.get(part))
+        yield f"   stage {stage.name}: {learns} learn at {stage.learning_rate:g}"
+    for remark in of.card.story:
+        yield f"   note: {escape(remark)}"
+
+
+def _steps(
+    answers: Answers, model: Model, plan: Geometry, text: int, rows: int
+) -> Iterator[tuple[str, list[str]]]:
+    width = answers.host.width
+    if plan.views:
+        yield "Look", _look(answers, plan)
+        features = f"\\[{len(plan.views)}, {plan.grids[0][0]}x{plan.grids[0][1]}, {answers.encoder.width}]"
+        yield "Encode", [f"{in_words(answers.encoder)} -> {features}", _where(model.encoder)]
+    if model.compressor is not None:
+        line = f"{in_words(answers.compression)}: {plan.tokens} features, {plan.kept} kept"
+        yield "Keep", [line, _where(model.compressor)]
+    if model.connector is not None:
+        out = answers.connector.width(answers.encoder.width, width)
+        line = f"{in_words(answers.connector)} -> \\[1, {plan.tokens}, {out}]"
+        yield "Connect", [line, _where(model.connector)]
+    yield "Enter the sequence", [
+        f"{in_words(answers.fusion)}: {text} text rows and {plan.placeholders} media rows -> "
+        f"\\[1, {rows}, {width}]",
+        f"visibility: {in_words(answers.visibility)}",
+    ]
+    if model.decoder.prologue is not None:
+        yield "Before the stack", [
+            f"{plan.tokens} media tokens and {rows} rows are fused, the media tokens then dropped",
+            _where(model.decoder.prologue),
+        ]
+    for first, last, lines in _layers(answers, model, text, plan.placeholders):
+        title = f"Layer {first}" if first == last else f"Layers {first} to {last}"
+        yield title, lines
+    head = f"{in_words(answers.head)} -> \\[1, {answers.host.vocabulary:,}] at the last row"
+    yield "Emit", [head, _where(model.head)]
+    yield "Judge", [in_words(answers.teaching.objective), _where(answers.teaching.objective)]
+
+
+def _look(answers: Answers, plan: Geometry) -> list[str]:
+    sizes = ", ".join(f"{v.kind} {v.target[0]}x{v.target[1]}" for v in plan.views)
+    given = f"an image of {_EXAMPLE[0]}x{_EXAMPLE[1]}"
+    return [f"{in_words(answers.views)}: {given} becomes {sizes}", _where(answers.views)]
+
+
+def _layers(
+    answers: Answers, model: Model, text: int, media: int
+) -> Iterator[tuple[int, int, list[str]]]:
+    """Runs of layers that do the same."""
+    told: list[tuple[int, int, list[str]]] = []
+    for layer, block in enumerate(model.decoder.stack.layers):
+        lines: list[str] = []
+        slot = dict(model.decoder.stack.before.named_children()).get(str(layer))
+        if slot is not None:
+            lines += [f"first: {type(slot).__name__}", _where(slot)]
+        lines += _row_lines(answers.fusion.plan, text, media)
+        window = answers.host.window(layer)
+        if window is not None:
+            lines.append(f"sliding window of {window} rows")
+        lines.append(_where(block))
+        if told and told[-1][2] == lines:
+            told[-1] = (told[-1][0], layer, lines)
+        else:
+            told.append((layer, layer, lines))
+    yield from told
+
+
+def _row_lines(plan: RowPlan, text: int, media: int) -> list[str]:
+    names = ("queries", "keys and values", "output projection", "feed-forward")
+    counted = [
+        f"{name}: {_rows(rows, text, media)}"
+        for name, rows in zip(names, plan.sets(), strict=True)
+    ]
+    return ["; ".join(counted)]
+
+
+def _rows(rows: Rows, text: int, media: int) -> str:
+    count = text * rows.text + media * rows.media
+    kind = "all" if rows.text and rows.media else "text" if rows.text else "media"
+    return f"{count} {kind} rows"
+
+
+def _where(thing: Any) -> str:
+    """File and line of the code that does it."""
+    kind = type(thing)
+    path, line = Path(inspect.getfile(kind)), inspect.getsourcelines(kind)[1]
+    parts = path.parts
+    if "chiasm" in parts:
+        at = len(parts) - 1 - parts[::-1].index("chiasm")
+        return f"[dim]{'/'.join(parts[at:])}:{line} {kind.__name__}[/dim]"
+    return f"[dim]{kind.__module__}.{kind.__name__}[/dim]"

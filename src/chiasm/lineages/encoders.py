@@ -1,0 +1,45 @@
+"""Published vision encoders, as values."""
+
+from chiasm.encoders import TransformersVision
+
+CLIP_L_336 = TransformersVision(
+    model_type="clip_vision_model",
+    settings=(
+        ("hidden_size", 1024),
+        ("image_size", 336),
+        ("intermediate_size", 4096),
+        ("num_attention_heads", 16),
+        ("num_hidden_layers", 24),
+        ("patch_size", 14),
+    ),
+    taps=(-2,),
+)
+"""CLIP ViT-L/14 at 336 pixels, read one layer before the last, without the class token."""
+
+SIGLIP_SO400M_384 = TransformersVision(
+    model_type="siglip_vision_model",
+    settings=(
+        ("hidden_size", 1152),
+        ("image_size", 384),
+        ("intermediate_size", 4304),
+        ("num_attention_heads", 16),
+        ("num_hidden_layers", 27),
+        ("patch_size", 14),
+    ),
+    taps=(),
+)
+"""SigLIP SO400M/14 at 384 pixels, its final output: 27 x 27 tokens."""
+
+SIGLIP_SO400M_980 = TransformersVision(
+    model_type="idefics2_vision",
+    settings=(
+        ("hidden_size", 1152),
+        ("image_size", 980),
+        ("intermediate_size", 4304),
+        ("num_attention_heads", 16),
+        ("num_hidden_layers", 27),
+        ("patch_size", 14),
+    ),
+    taps=(),
+)
+"""The same at native resolution up to 980 pixels, as Idefics2 runs it."""

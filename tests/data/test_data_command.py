@@ -1,0 +1,54 @@
+"""`chiasm data` on the command line."""
+
+import json
+
+import pytest
+from typer.testing import CliRunner
+
+from chiasm.cli.data import app
+from chiasm.errors import Misuse
+
+run = CliRunner().invoke
+
+
+def test_list(monkeypatch, tmp_path):
+    monkeypatch.setenv("CHIASM_CACHE", str(tmp_path))
+    (row,) = json.loads(run(app, ["list", "--json"]).stdout)
+    assert (row["name"], row["splits"], row["fetched"]) == ("easy-vqa", ["train", "test"], False)
+    table = run(app, ["list"]).stdout
+    assert "easy-vqa" in table
+    assert "MIT" in table
+
+
+def test_fetch(easy_vqa_folder):
+    for arguments in (["easy-vqa"], ["--all"]):
+        result = run(app, ["fetch", *arguments])
+        assert result.exit_code == 0
+        assert str(easy_vqa_folder) in result.stdout
+
+
+@pytest.mark.parametrize("arguments", [["fetch"], ["fetch", "easy-vqa", "--all"], ["fetch", "x"]])
+def test_fetch_misuse(arguments):
+    assert isinstance(run(app, arguments).exception, Misuse)
+
+
+def test_show(easy_vqa_folder):
+    result = run(app, ["show", "easy-vqa", "--split", "test", "--n", "2"])
+    assert result.exit_code == 0
+    assert "easy-vqa test: 1,000 examples, 9,673 questions" in result.stdout
+    assert "what is the red shape?  ->  triangle" in result.stdout
+    assert "easy-vqa/test/2" not in result.stdout
+    rows = json.loads(run(app, ["show", "easy-vqa", "--n", "1", "--json"]).stdout)
+    assert rows[0]["turns"][0] == {"question": "what is the blue shape?", "answer": "rectangle"}
+
+
+def test_show_a_file(tmp_path):
+    record = {
+        "id": "c",
+        "conversations": [{"from": "human", "value": "q"}, {"from": "gpt", "value": "a"}],
+    }
+    path = tmp_path / "mine.json"
+    path.write_text(json.dumps([record]))
+    assert "c  (a conversation)\n  q  ->  a" in run(app, ["show", str(path)]).stdout
+    assert isinstance(run(app, ["show", "esy-vqa"]).exception, Misuse)
+    assert run(app, ["show", "easy-vqa", "--n", "0"]).exit_code == 2
