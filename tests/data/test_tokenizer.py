@@ -13,7 +13,7 @@ from chiasm.data import easy_vqa
 from chiasm.data.tokenizer import SPECIAL, fit_tokenizer, open_tokenizer
 from chiasm.errors import ChiasmError, Misuse
 
-TEXTS = ["what colour is the circle?", "is there a red triangle in the image?", "ça va, 中文"] * 3
+TEXTS = ["What colour is the circle?", "is there a red triangle in the image?", "ça va, 中文"] * 3
 
 
 @pytest.fixture(scope="module")
@@ -63,6 +63,14 @@ def test_the_same_texts_give_the_same_tokenizer():
     )
     here = fit_tokenizer(iter(TEXTS), 300).backend_tokenizer.to_str()
     assert other.stdout.strip() == hashlib.sha256(here.encode()).hexdigest()
+
+
+def test_capitals_are_folded_only_if_the_texts_have_none():
+    folded = fit_tokenizer(["what is it?"] * 3, 300)
+    assert ids(folded, "WHAT is It?") == ids(folded, "what is it?")
+    kept = fit_tokenizer(["What is it?"] * 3, 300)
+    assert ids(kept, "WHAT is It?") != ids(kept, "what is it?")
+    assert kept.decode(ids(kept, "WHAT is It?")) == "WHAT is It?"
 
 
 def test_saved_and_opened_it_is_the_same(small, tmp_path):

@@ -1,8 +1,9 @@
 """Question 2: how do features become tokens of the host? One verb, `connect`."""
 
+from chiasm.connectors.idefics2 import Idefics2Connector
 from chiasm.connectors.layerwise import PerLayer
 from chiasm.connectors.mlp import MLP, Linear
 from chiasm.connectors.none import NoConnector
 from chiasm.connectors.perceiver import PerceiverResampler
 
-__all__ = ["MLP", "Linear", "NoConnector", "PerLayer", "PerceiverResampler"]
+__all__ = ["MLP", "Idefics2Connector", "Linear", "NoConnector", "PerLayer", "PerceiverResampler"]

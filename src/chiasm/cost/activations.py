@@ -6,13 +6,14 @@ Each term is the most numbers alive at once while that part runs, without gradie
 execution of this engine; kernels' own workspaces are left out. For a decoder of width w over n rows:
 
 - always: the stream's embeddings and the layer's input, 2 n w; the memory that layers read;
-  rotary tables, 2 n head_width in float32; the mask where the rule is not plain causal;
-- while a layer attends: the normed input n w, queries q, and keys while they are turned: the keys
-  themselves, three products of their size, and the values;
+  rotary tables, 2 n head_width in float32; a byte a pair where the rule is not plain causal;
+- while a layer attends: the normed input n w, queries q, and either keys while they are turned
+  (three products of their size) or what is read, with the mask as numbers;
 - while its feed-forward runs on f rows: the normed input and attention's update, the new hidden
   states, their norm, and three times f x feed-forward width (gate, up, product).
 
-Keys and values that the cache keeps are counted once, in the cache.
+Keys and values that the cache keeps are counted once, in the cache; a prologue has none and holds its
+own. Media: the largest sum of what three operations in succession read and write, a layer's depth.
 """
 
 from dataclasses import dataclass
@@ -51,12 +52,15 @@ def peak_bytes(model: Model, prompt: Prompt, size: int, weights: int, kept: int)
     host, tokens = answers.host, prompt.geometry.tokens
     width = answers.connector.width(answers.encoder.width, host.width)
     memory = tokens * width if answers.fusion.reads_memory else 0
-    media = max((line.held for line in media_work(answers, prompt)), default=0)
+    held = [line.held for line in media_work(answers, prompt)]
+    media = max((sum(held[at : at + 3]) for at in range(len(held))), default=0)
     prologue = 0
     if model.decoder.prologue is not None and tokens:
         fused = prompt.rows + tokens
         outside = prompt.rows * host.width + memory
-        prologue = outside * size + stack_bytes(host, Rows(*[fused] * 5), size, masked=True)
+        own = 2 * fused * host.kv_heads * host.head_width
+        inside = stack_bytes(host, Rows(*[fused] * 5), size, masked=True)
+        prologue = (outside + own) * size + inside
     rows = Rows.of(stack.plan, prompt.table)
     plain = stack.plan.complete and all(rule == Causal() for rule in stack.rules)
     decoder = stack_bytes(host, rows, size, masked=not plain)
@@ -68,11 +72,11 @@ def peak_bytes(model: Model, prompt: Prompt, size: int, weights: int, kept: int)
 def stack_bytes(host: Host, rows: Rows, size: int, *, masked: bool) -> int:
     """The most bytes alive in one layer of a stack, its cached keys and values apart."""
     inner, shared = host.heads * host.head_width, host.kv_heads * host.head_width
-    attending = rows.all * host.width + rows.query * inner + 3 * rows.key_value * shared
+    pairs = rows.query * rows.key_value if masked else 0
+    turning = 3 * rows.key_value * shared
+    reading = rows.query * inner + pairs
+    attending = rows.all * host.width + rows.query * inner + max(turning, reading)
     updated = (rows.all + rows.output + rows.feed_forward + rows.all) * host.width
     thinking = updated + 3 * rows.feed_forward * host.ff_width
     held = 2 * rows.all * host.width + max(attending, thinking)
-    tables = 2 * rows.all * host.head_width * FLOAT32
-    pairs = rows.query * rows.key_value
-    mask = pairs * (1 + size) if masked else 0
-    return held * size + tables + mask
+    return held * size + 2 * rows.all * host.head_width * FLOAT32 + pairs

@@ -13,8 +13,9 @@ from torch.utils._pytree import tree_leaves
 class LiveBytes(TorchDispatchMode):
     """Follows the storages that operations make while the mode is on, from birth to release.
 
-    `peak` is the most bytes alive at once, those of `held` tensors included. Views share a storage
-    and count once; the inner workspaces of kernels are not seen.
+    `peak` is the most bytes alive at once, those of `held` tensors included; other tensors that were
+    there before are not counted. Views share a storage and count once. Operations made of others are
+    taken apart, so that what they hold in between is seen; the inner workspaces of kernels are not.
     """
 
     def __init__(self, held: tuple[Tensor, ...] = ()) -> None:
@@ -26,20 +27,28 @@ class LiveBytes(TorchDispatchMode):
 
     def __torch_dispatch__(
         self,
-        func: Callable[..., Any],
+        func: Any,
         types: Any,
         args: tuple[Any, ...] = (),
         kwargs: Mapping[str, Any] | None = None,
     ) -> Any:
-        result = func(*args, **(kwargs or {}))
+        kwargs = kwargs or {}
+        for leaf in tree_leaves((args, kwargs)):
+            if isinstance(leaf, Tensor):
+                self._enter(leaf, counted=False)
+        with self:
+            result = func.decompose(*args, **kwargs)
+        if result is not NotImplemented:
+            return result
+        result = func(*args, **kwargs)
         for leaf in tree_leaves(result):
             if isinstance(leaf, Tensor):
                 self._enter(leaf)
         return result
 
-    def _enter(self, tensor: Tensor) -> None:
+    def _enter(self, tensor: Tensor, *, counted: bool = True) -> None:
         storage = tensor.untyped_storage()
-        key, size = storage._cdata, storage.nbytes()
+        key, size = storage._cdata, storage.nbytes() if counted else 0
         if key in self._known:
             return
 

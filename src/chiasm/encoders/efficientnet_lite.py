@@ -192,9 +192,10 @@ class EfficientNetLiteEncoder(nn.Module):
             Misuse: padded images, since a convolution cannot leave padding out.
         """
         if image_valid is not None and not bool(image_valid.all()):
+            padding = int((~image_valid).sum())
             raise Misuse(
-                f"EfficientNet-Lite0 cannot leave out padding: {int((~image_valid).sum())} of "
-                f"{image_valid.numel()} pixels hold none of the image; resize the images to one size"
+                f"EfficientNet-Lite0 cannot leave out padding: {padding} of {image_valid.numel()} "
+                "pixels hold none of the image; resize the images to one size"
             )
         maps = images.to(self.conv_stem.weight.dtype).contiguous(memory_format=torch.channels_last)
         maps = F.relu6(self.bn0(self.conv_stem(maps)))
@@ -209,7 +210,7 @@ class EfficientNetLiteEncoder(nn.Module):
 
 
 def _load(encoder: EfficientNetLiteEncoder, weights: str) -> None:
-    """Read a folder's `model.safetensors` into the encoder; parts above its level are passed over."""
+    """Read a folder's `model.safetensors`; parts above the encoder's level are passed over."""
     file = resolve(weights) / "model.safetensors"
     if not file.is_file():
         raise ChiasmError(f"{weights} has no {file.name}; name a folder that does")

@@ -36,7 +36,8 @@ class VisionTransformer:
             )
 
     def grid(self, size: Size) -> tuple[int, int]:
-        return size[0] // self.patch, size[1] // self.patch
+        """Rows and columns of patches; a part of a patch counts as one (padded with zeros)."""
+        return -(-size[0] // self.patch), -(-size[1] // self.patch)
 
     def build(self) -> "VisionTransformerEncoder":
         return VisionTransformerEncoder(self)
@@ -102,12 +103,16 @@ class VisionTransformerEncoder(nn.Module):
         images: Float[Tensor, "image 3 height width"],
         image_valid: Bool[Tensor, "image height width"] | None = None,
     ) -> Features:
+        p = self.config.patch
+        missing = (-images.shape[3] % p, -images.shape[2] % p)
+        if any(missing):
+            images = nn.functional.pad(images, (0, missing[0], 0, missing[1]))
         maps = self.stem(images.contiguous(memory_format=torch.channels_last))
         rows, columns = maps.shape[-2:]
         x = maps.flatten(2).transpose(1, 2) + sine_positions(rows, columns, maps.shape[1]).to(maps)
         valid = None
         if image_valid is not None:
-            p = self.config.patch
+            image_valid = nn.functional.pad(image_valid, (0, missing[0], 0, missing[1]))
             valid = image_valid.unfold(1, p, p).unfold(2, p, p).any(-1).any(-1).flatten(1)
         permission = Permission(dense=None if valid is None else _keys(valid))
         for layer in self.layers:

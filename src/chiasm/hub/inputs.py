@@ -1,7 +1,6 @@
 """Keyword inputs of transformers' models as `Inputs`: which rows are media, and whose."""
 
 from dataclasses import dataclass, field, replace
-from typing import Any
 
 import torch
 from jaxtyping import Bool, Float, Int
@@ -59,6 +58,8 @@ def pictures(
     if pixel_values.dim() == 5:
         real = pixel_values.flatten(2).ne(0).any(-1)
         pixel_values, valid = pixel_values[real], None if valid is None else valid[real]
+    if not len(pixel_values):
+        return None
     if valid is not None and valid.shape != (len(pixel_values), *pixel_values.shape[-2:]):
         raise ChiasmError(
             f"pixel_attention_mask is {tuple(valid.shape)} for images of "
@@ -72,38 +73,43 @@ def pictures(
 
 def assemble(
     ids: Int[Tensor, "batch token"],
-    valid: Bool[Tensor, "batch row"],
+    mask: Int[Tensor, "batch row"] | None,
     position_ids: Int[Tensor, "batch token"] | None,
     seen: Pictures | None,
     image_token: int | None,
     past: Past,
 ) -> Inputs:
-    """The inputs of one call. `valid` covers the rows of `past` and this call's.
+    """The inputs of one call, which are noted in `past`. `mask` covers its rows and this call's.
 
     Raises:
-        ChiasmError: image tokens and images that do not fit each other, with both counts.
+        ChiasmError: image tokens and images that do not fit each other, or a mask of another
+            length than the rows, with both counts.
     """
-    table = _text_table(ids, valid, position_ids, past)
-    if seen is None:
-        return Inputs(ids=ids, table=table, source=torch.full_like(ids, -1))
-    marks = ids == (-1 if image_token is None else image_token)
-    counts = _items(marks, seen)
-    running = marks.long().cumsum(1)
-    # An image's rows are numbered together; text rows count the images that start before them.
-    item = torch.div(running + max(seen.rows, 1) - 1, max(seen.rows, 1), rounding_mode="floor")
-    table = replace(table, item=table.item + item)
+    valid = _valid(ids, mask, past)
+    length = past.get_seq_length()
+    marks = torch.zeros_like(ids).bool() if seen is None else ids == image_token
+    if seen is not None and not seen.rows:
+        # Where an image takes no row, its mark is read by nobody and holds no position.
+        valid = torch.cat([valid[:, :length], valid[:, length:] & ~marks], 1)
+    table = TokenTable.text(valid).cut(slice(length, None))
+    if position_ids is not None:
+        position = position_ids.expand_as(ids).float().unsqueeze(-1)
+        table = replace(table, position=position)
+    first = torch.zeros_like(ids[:, :1]) if past.items is None else past.items
+    past.valid, past.items = valid, first
     source = torch.full_like(ids, -1)
+    if seen is None:
+        return Inputs(ids=ids, table=replace(table, item=table.item + first), source=source)
+    owners = _owners(_items(marks, seen), ids.device)
+    running, each = marks.long().cumsum(1), max(seen.rows, 1)
+    # An image's rows are numbered together; text rows count the images that start before them.
+    item = first + torch.div(running + each - 1, each, rounding_mode="floor")
+    past.items = item[:, -1:]
+    table = replace(table, item=item)
     if seen.rows:
         source = torch.where(marks, running - 1, source)
         modality = torch.where(marks, int(Modality.IMAGE), table.modality)
         table = replace(table, modality=modality, place=_places(marks, source, seen))
-    else:
-        # Where an image takes no row, its mark is not read by anybody either.
-        table = replace(table, valid=table.valid & ~marks)
-        if position_ids is None:
-            hidden = running.unsqueeze(-1).to(table.position)
-            table = replace(table, position=(table.position - hidden).clamp(min=0))
-    owners = _owners(counts)
     return Inputs(
         ids=ids,
         table=table,
@@ -111,19 +117,25 @@ def assemble(
         images=seen.pixels,
         image_valid=seen.valid,
         owners=owners,
-        memory=_memory(owners, seen, past),
+        memory=_memory(owners, seen, first),
     )
 
 
-def _text_table(ids: Tensor, valid: Tensor, position_ids: Tensor | None, past: Past) -> TokenTable:
-    """Plain text rows that continue `past`."""
-    length = past.get_seq_length()
-    table = TokenTable.text(valid).cut(slice(length, None))
-    if past.items is not None:
-        table = replace(table, item=table.item + past.items)
-    if position_ids is None:
-        return table
-    return replace(table, position=position_ids.expand_as(ids).float().unsqueeze(-1))
+def _valid(ids: Tensor, mask: Tensor | None, past: Past) -> Bool[Tensor, "batch row"]:
+    """Which rows are real, those of `past` included."""
+    own = torch.ones_like(ids).bool()
+    before = own[:, :0] if past.valid is None else past.valid
+    whole = torch.cat([before, own], 1)
+    if mask is None:
+        return whole
+    if mask.shape != whole.shape:
+        raise ChiasmError(
+            f"attention_mask is {tuple(mask.shape)}, the rows are {tuple(whole.shape)}, of which "
+            f"{before.shape[1]} are cached; give one entry a row, cached rows included"
+        )
+    if bool((before & ~mask[:, : before.shape[1]].bool()).any()):
+        raise ChiasmError("attention_mask hides cached rows that were read before; start again")
+    return whole & mask.bool()
 
 
 def _items(marks: Bool[Tensor, "batch token"], seen: Pictures) -> list[int]:
@@ -144,12 +156,12 @@ def _items(marks: Bool[Tensor, "batch token"], seen: Pictures) -> list[int]:
     return [count // each for count in rows]
 
 
-def _owners(counts: list[int]) -> Int[Tensor, "batch item"]:
+def _owners(counts: list[int], device: torch.device) -> Int[Tensor, "batch item"]:
     """Each sample's rows of the image list, in order."""
-    owners = torch.full((len(counts), max(counts)), -1)
+    owners = torch.full((len(counts), max(counts)), -1, device=device)
     first = 0
     for sample, count in enumerate(counts):
-        owners[sample, :count] = torch.arange(first, first + count)
+        owners[sample, :count] = torch.arange(first, first + count, device=device)
         first += count
     return owners
 
@@ -162,19 +174,16 @@ def _places(marks: Tensor, source: Tensor, seen: Pictures) -> Float[Tensor, "bat
     return torch.stack([torch.zeros_like(place), y, place % columns], -1).float()
 
 
-def _memory(owners: Int[Tensor, "batch item"], seen: Pictures, past: Past) -> TokenTable:
-    """Identity of each sample's media tokens."""
-    held = owners >= 0
-    valid = held.repeat_interleave(seen.tokens, 1)
-    first: Any = 0 if past.items is None else past.items
-    item = torch.arange(1, owners.shape[1] + 1, device=owners.device).expand_as(owners) + first
-    item = item.repeat_interleave(seen.tokens, 1)
-    order = torch.arange(valid.shape[1], device=owners.device).expand_as(item)
+def _memory(owners: Int[Tensor, "batch item"], seen: Pictures, first: Tensor) -> TokenTable:
+    """Identity of each sample's media tokens; items are counted from `first`."""
+    valid = (owners >= 0).repeat_interleave(seen.tokens, 1)
+    item = first + torch.arange(1, owners.shape[1] + 1, device=owners.device)
+    order = torch.arange(valid.shape[1], device=owners.device).expand(valid.shape)
     return replace(
         TokenTable.text(valid),
-        modality=torch.full_like(item, int(Modality.IMAGE)),
-        item=item,
-        role=torch.zeros_like(item),
+        modality=torch.full_like(order, int(Modality.IMAGE)),
+        item=item.repeat_interleave(seen.tokens, 1),
+        role=torch.zeros_like(order),
         order=order,
         position=order.float().unsqueeze(-1),
     )

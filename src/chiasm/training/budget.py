@@ -38,12 +38,6 @@ class Budget:
         return None if self.minutes is None else 60 * self.minutes
 
 
-def samples_after(steps: int, count: int, batch: int) -> int:
-    """Examples seen after `steps` batches of an order over `count`, whose epochs end short."""
-    epochs, rest = divmod(steps, Order(count).steps(batch))
-    return epochs * count + min(rest * batch, count)
-
-
 def steps_for(samples: float, count: int, batch: int) -> int:
     """The fewest steps, at least one, after which `samples` examples were seen."""
     epochs, rest = divmod(math.ceil(samples), count)

@@ -10,7 +10,7 @@ PRECISIONS = ("auto", "fp32", "bf16")
 
 
 def resolve(precision: str, device: torch.device) -> str:
-    """"fp32" or "bf16"; "auto" takes bf16 where matrix units for it exist (a GPU, a CPU with AMX).
+    """ "fp32" or "bf16"; "auto" takes bf16 where matrix units for it exist (a GPU, a CPU with AMX).
 
     Raises Misuse for another name.
     """

@@ -15,7 +15,7 @@ _BITS = {1: torch.int8, 2: torch.int16, 4: torch.int32, 8: torch.int64}
 
 @dataclass(frozen=True)
 class Fingerprint:
-    """The sum of every tensor's bits read as integers: any flipped bit changes it."""
+    """The sum of every tensor's bits read as integers: a single flipped bit changes it."""
 
     sums: dict[str, int]
 

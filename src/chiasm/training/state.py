@@ -6,17 +6,17 @@
 import json
 import os
 import shutil
-from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 from torch import Tensor, nn
 from torch.optim import AdamW
 
 from chiasm.errors import ChiasmError
+from chiasm.hub.tensors import check, unique_state, write_tensors
 from chiasm.training import optimiser as optimisers
 
 FOLDER = "states"
@@ -45,9 +45,9 @@ def save(folder: Path, position: Position, model: nn.Module, chosen: AdamW) -> P
     partial = states / f".{final.name}.partial"
     shutil.rmtree(partial, ignore_errors=True)
     partial.mkdir()
-    _write(partial / "model.safetensors", weights_of(model))
-    _write(partial / "optimiser.safetensors", optimisers.state_of(chosen, model))
-    _write(partial / "random.safetensors", _generators())
+    write_tensors(unique_state(model), partial / "model.safetensors")
+    write_tensors(optimisers.state_of(chosen, model), partial / "optimiser.safetensors")
+    write_tensors(_generators(), partial / "random.safetensors")
     (partial / "position.json").write_text(json.dumps(asdict(position), indent=2))
     for path in (*partial.iterdir(), partial):
         _reach_disk(path)
@@ -77,17 +77,14 @@ def restore_weights(state: Path, model: nn.Module) -> None:
 
     Raises ChiasmError naming the first tensor that is missing, unknown or of another shape.
     """
-    saved, own = _read(state / "model.safetensors"), weights_of(model)
-    for name in sorted(set(saved) ^ set(own)):
-        side = "the state lacks it" if name in own else "the model lacks it"
-        raise ChiasmError(f"{state}: tensor {name}: {side}; resume with the system it began with")
+    saved, own = _read(state / "model.safetensors"), unique_state(model)
+    check(
+        {name: tuple(tensor.shape) for name, tensor in own.items()},
+        {name: tuple(tensor.shape) for name, tensor in saved.items()},
+        state,
+    )
     with torch.no_grad():
         for name, tensor in own.items():
-            if tensor.shape != saved[name].shape:
-                raise ChiasmError(
-                    f"{state}: tensor {name} is {list(saved[name].shape)} but the model's is "
-                    f"{list(tensor.shape)}; resume with the sizes it began with"
-                )
             tensor.copy_(saved[name])
 
 
@@ -110,27 +107,11 @@ def forget(folder: Path) -> None:
     shutil.rmtree(folder / FOLDER, ignore_errors=True)
 
 
-def weights_of(model: nn.Module) -> dict[str, Tensor]:
-    """Parameters and kept buffers by name; a tensor of two names (a tied head) once."""
-    out: dict[str, Tensor] = {}
-    seen: set[tuple[int, torch.Size]] = set()
-    for name, tensor in model.state_dict().items():
-        place = (tensor.data_ptr(), tensor.shape)
-        if place not in seen:
-            seen.add(place)
-            out[name] = tensor
-    return out
-
-
 def _generators() -> dict[str, Tensor]:
     out = {"cpu": torch.get_rng_state()}
     if torch.cuda.is_available():
         out |= {f"cuda:{n}": state for n, state in enumerate(torch.cuda.get_rng_state_all())}
     return out
-
-
-def _write(path: Path, tensors: Mapping[str, Tensor]) -> None:
-    save_file({name: tensor.contiguous() for name, tensor in tensors.items()}, path)
 
 
 def _read(path: Path) -> dict[str, Tensor]:

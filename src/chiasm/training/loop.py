@@ -1,0 +1,308 @@
+"""The training loop: steps through the stages of a budget, resumable exactly after a kill."""
+
+import itertools
+import math
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import torch
+from torch.optim import AdamW
+
+from chiasm.data import Dataset
+from chiasm.data.order import Order
+from chiasm.errors import ChiasmError, Misuse
+from chiasm.model import Model
+from chiasm.spec import Stage
+from chiasm.training import metrics as curves
+from chiasm.training import precision as precisions
+from chiasm.training import state as states
+from chiasm.training.budget import Budget, Course, course, steps_for
+from chiasm.training.display import Display, Silent
+from chiasm.training.flops import step_flops
+from chiasm.training.freezing import count, freeze
+from chiasm.training.interrupt import Interrupt, Interrupted
+from chiasm.training.metrics import Curve, Metrics
+from chiasm.training.optimiser import clip, optimiser, set_rate
+from chiasm.training.prefetch import Ahead, Collates, Window, listed, windows
+from chiasm.training.self_check import Fingerprint, check
+from chiasm.training.state import Position
+
+_COUNTED = 4
+"""Windows whose mean FLOPs stand for a step's, where the budget is in FLOPs."""
+_SAVING = 20
+"""Saving may take at most one part in so many of a run's time."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options:
+    """How a run is carried out, as opposed to what is taught."""
+
+    batch: int | None = None
+    """Examples a step, instead of the stages' own."""
+    accumulate: int = 1
+    """Pieces a step's examples are computed in: less memory, the same gradient (batch norms, which
+    average over a piece, excepted)."""
+    precision: str = "auto"
+    checkpoint_steps: int = 1000
+    checkpoint_seconds: float = 30.0
+    """Seconds between two saved states; more where saving is slow."""
+
+    def __post_init__(self) -> None:
+        for name in ("batch", "accumulate", "checkpoint_steps"):
+            value = getattr(self, name)
+            if value is not None and value < 1:
+                raise Misuse(f"{name} is at least 1, not {value}")
+        if self.batch is not None and self.accumulate > self.batch:
+            raise Misuse(
+                f"a batch of {self.batch} cannot be computed in {self.accumulate} pieces; "
+                f"accumulate at most {self.batch}"
+            )
+
+
+class Trainer:
+    """Teaches `model` on `dataset` until `budget` is spent; everything it writes lies in `out`.
+
+    The next samples, the random state, moments and schedule follow from the newest saved state in
+    `out`, so that a killed run goes on as if nothing had happened: with the same number of threads,
+    bit for bit on a CPU. Under a budget of minutes the schedule follows the clock; steps recorded
+    after the saved state are then taught again at their recorded places in it.
+    """
+
+    def __init__(
+        self,
+        model: Model,
+        dataset: Dataset,
+        collator: Collates,
+        *,
+        budget: Budget,
+        out: Path,
+        seed: int = 0,
+        stages: Sequence[Stage] | None = None,
+        options: Options | None = None,
+        display: Display | None = None,
+    ) -> None:
+        self.model, self.dataset, self.collator = model, dataset, collator
+        self.budget, self.out, self.seed = budget, out, seed
+        self.stages = tuple(model.answers.teaching.stages if stages is None else stages)
+        self.options = options or Options()
+        self.display: Display = display or Silent()
+        self.precision = precisions.resolve(self.options.precision, model.device)
+        self.position = Position(
+            step=0,
+            stage=0,
+            stage_step=0,
+            samples=0,
+            seconds=0.0,
+            progress=0.0,
+            threads=torch.get_num_threads(),
+        )
+        self._replayed: dict[int, float] = {}
+        self._saved = (0, time.monotonic(), 0.0)
+        """Step, time and duration of the newest saved state."""
+
+    def run(self) -> Position:
+        """Teach to the end of the budget and save.
+
+        Raises Interrupted after a signal (the state is saved), ChiasmError if the loss or gradient
+        is not finite (the state before stays).
+        """
+        self.out.mkdir(parents=True, exist_ok=True)
+        self.display.stages([(stage, count(self.model, stage.trained)) for stage in self.stages])
+        chosen = self._course()
+        state = self._resume()
+        try:
+            with (
+                Interrupt() as interrupt,
+                Curve(self.out) as curve,
+                _deterministic(self.model.device),
+            ):
+                for stage in range(self.position.stage, len(self.stages)):
+                    self._teach(stage, chosen, state, curve, interrupt)
+                    state = None
+        finally:
+            self.display.close()
+        return self.position
+
+    def _course(self) -> Course:
+        """The stages' lengths; those of a budget of FLOPs are counted on their first windows."""
+        if self.budget.minutes is not None:
+            return course(self.stages, None)
+        lengths = []
+        for at, stage in enumerate(self.stages):
+            count, batch = len(self.dataset), self._batch(stage)
+            if self.budget.samples is not None:
+                lengths.append(steps_for(self.budget.samples * stage.share, count, batch))
+                continue
+            freeze(self.model, stage.trained)
+            trial = list(itertools.islice(self._windows(at, 0), _COUNTED))
+            each = sum(step_flops(self.model, window) for window in trial) / len(trial)
+            lengths.append(max(1, round((self.budget.flops or 0) * stage.share / each)))
+        return course(self.stages, lengths)
+
+    def _resume(self) -> Path | None:
+        """Go to the newest saved state, if there is one; cut the curve to it."""
+        recorded = curves.read(self.out)
+        state = states.latest(self.out)
+        if state is not None:
+            self.position = states.position_of(state)
+            states.restore_weights(state, self.model)
+            now = torch.get_num_threads()
+            if self.position.threads != now:
+                self.display.note(
+                    f"resumed with {now} threads, begun with {self.position.threads}: "
+                    f"losses will differ in their last digits"
+                )
+                self.position = replace(self.position, threads=now)
+        else:
+            torch.manual_seed(self.seed)
+        done = self.position.step
+        if self.budget.minutes is not None:
+            self._replayed = {m.step: m.progress for m in recorded[done:]}
+        curves.rewrite(self.out, recorded[:done])
+        self._saved = (done, time.monotonic(), 0.0)
+        return state
+
+    def _teach(
+        self, at: int, chosen: Course, state: Path | None, curve: Curve, interrupt: Interrupt
+    ) -> None:
+        """One stage, from where the run stands in it."""
+        stage = self.stages[at]
+        if at != self.position.stage:
+            self.position = replace(self.position, stage=at, stage_step=0)
+        freeze(self.model, stage.trained)
+        adam = optimiser(self.model, stage)
+        if state is not None:
+            states.restore_optimiser(state, self.model, adam)
+            states.restore_generators(state)
+        with Ahead(self._windows(at, self.position.stage_step)) as ahead:
+            while True:
+                started = time.perf_counter()
+                progress = self._progress(at, chosen)
+                if self._over(at, chosen, progress):
+                    break
+                window = next(ahead)
+                rate = set_rate(adam, stage, chosen.within(at, progress))
+                before = None if self.position.stage_step else Fingerprint.of(self.model)
+                loss, norm = self._step(stage, window, adam)
+                if before is not None:
+                    check(self.model, before, images=window.images > 0, stage=stage.name)
+                self._advance(stage, window, progress, started)
+                told = Metrics(
+                    step=self.position.step,
+                    stage=stage.name,
+                    epoch=window.epoch,
+                    samples=self.position.samples,
+                    loss=loss,
+                    lr=rate,
+                    gradient_norm=norm,
+                    tokens_per_second=window.tokens / (time.perf_counter() - started),
+                    seconds=self.position.seconds,
+                    progress=progress,
+                )
+                curve.add(told)
+                self.display.step(told)
+                if interrupt.received is not None or self._due():
+                    self._save(adam)
+                if interrupt.received is not None:
+                    raise Interrupted(
+                        f"stopped after step {self.position.step} and saved in {self.out}; "
+                        f"to go on, give the same command with --resume",
+                        interrupt.received,
+                    )
+        if at == len(self.stages) - 1:
+            self.position = replace(self.position, progress=1.0)
+            self._save(adam)
+
+    def _step(self, stage: Stage, window: Window, adam: AdamW) -> tuple[float, float]:
+        """One update; returns the loss and gradient norm before it."""
+        device = self.model.device
+        adam.zero_grad(set_to_none=True)
+        losses = []
+        for piece in window.pieces:
+            with precisions.autocast(self.precision, device):
+                loss = self.model.loss(piece.to(device), total=window.labels)
+            loss.backward()
+            losses.append(loss.detach())
+        norm = clip(adam, stage.clip)
+        # One transfer for both numbers, before the update: a broken step leaves the weights whole.
+        loss, norm = torch.stack([torch.stack(losses).sum(), norm]).tolist()
+        for name, value in (("loss", loss), ("gradient norm", norm)):
+            if not math.isfinite(value):
+                raise ChiasmError(
+                    f"step {self.position.step + 1}: the {name} is {value} on the samples "
+                    f"{listed(window.ids)}; lower the learning rate or look at these samples"
+                )
+        adam.step()
+        return loss, norm
+
+    def _advance(self, stage: Stage, window: Window, progress: float, started: float) -> None:
+        self.position = replace(
+            self.position,
+            step=self.position.step + 1,
+            stage_step=self.position.stage_step + 1,
+            samples=self.position.samples + len(window.ids),
+            seconds=self.position.seconds + time.perf_counter() - started,
+            progress=progress,
+        )
+
+    def _progress(self, at: int, chosen: Course) -> float:
+        """Share of the whole budget that is spent before the next step."""
+        if self.budget.seconds is None:
+            return chosen.progress(at, self.position.stage_step)
+        recorded = self._replayed.get(self.position.step + 1)
+        if recorded is not None:
+            return recorded
+        return max(self.position.progress, self.position.seconds / self.budget.seconds)
+
+    def _over(self, at: int, chosen: Course, progress: float) -> bool:
+        if chosen.steps is not None:
+            return self.position.stage_step >= chosen.steps[at]
+        return progress >= 1 or chosen.stage_at(progress) > at
+
+    def _windows(self, at: int, start: int) -> Iterator[Window]:
+        # Every stage has an order of its own, or all would begin with the same samples.
+        return windows(
+            self.dataset,
+            self.collator,
+            Order(len(self.dataset), self.seed + at),
+            start=start,
+            batch=self._batch(self.stages[at]),
+            accumulate=self.options.accumulate,
+        )
+
+    def _batch(self, stage: Stage) -> int:
+        return self.options.batch or stage.batch
+
+    def _due(self) -> bool:
+        step, when, took = self._saved
+        waited = time.monotonic() - when
+        return self.position.step - step >= self.options.checkpoint_steps or waited >= max(
+            self.options.checkpoint_seconds, _SAVING * took
+        )
+
+    def _save(self, adam: AdamW) -> None:
+        started = time.monotonic()
+        states.save(self.out, self.position, self.model, adam)
+        now = time.monotonic()
+        self._saved = (self.position.step, now, now - started)
+
+
+@contextmanager
+def _deterministic(device: torch.device) -> Iterator[None]:
+    """On a CPU, sums are made in a fixed order even where atomics would be quicker."""
+    if device.type != "cpu":
+        yield
+        return
+    enabled = torch.are_deterministic_algorithms_enabled()
+    warn_only = torch.is_deterministic_algorithms_warn_only_enabled()
+    fills = torch.utils.deterministic.fill_uninitialized_memory
+    torch.use_deterministic_algorithms(True, warn_only=True)
+    torch.utils.deterministic.fill_uninitialized_memory = False
+    try:
+        yield
+    finally:
+        torch.use_deterministic_algorithms(enabled, warn_only=warn_only)
+        torch.utils.deterministic.fill_uninitialized_memory = fills
