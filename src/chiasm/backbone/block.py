@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from chiasm.backbone.cache import Cache
@@ -27,6 +27,14 @@ class Runs:
     key_value: slice
     output: slice
     feed_forward: slice
+
+
+@dataclass(frozen=True)
+class Updates:
+    """Masked-dense execution, `[batch, token, 1]`: False where a row's update must not count."""
+
+    output: Bool[Tensor, "batch token 1"]
+    feed_forward: Bool[Tensor, "batch token 1"]
 
 
 def cut(tables: RotaryTables, rows: slice) -> RotaryTables:
@@ -112,13 +120,13 @@ class Block(nn.Module):
         rotary: RotaryTables,
         permission: Permission,
         cache: Cache | None = None,
-        thinking: Tensor | None = None,
+        updates: Updates | None = None,
     ) -> Float[Tensor, "batch token width"]:
-        """`thinking` (masked-dense execution) is 0 for rows whose feed-forward must not count."""
+        """`updates` says, in masked-dense execution, which rows of the full runs change."""
         normed = self.input_layernorm(hidden)
         read = self.self_attn(normed, runs, rotary, permission, cache)
-        hidden = add(hidden, runs.output, read)
+        hidden = add(hidden, runs.output, read if updates is None else read * updates.output)
         update = self.mlp(self.post_attention_layernorm(hidden[:, runs.feed_forward]))
-        if thinking is not None:
-            update = update * thinking
+        if updates is not None:
+            update = update * updates.feed_forward
         return add(hidden, runs.feed_forward, update)

@@ -1,5 +1,6 @@
 """A stack of blocks: resolves the row plan, makes each layer's rule concrete once, runs the layers."""
 
+import functools
 from collections.abc import Mapping, Sequence
 from typing import Protocol, cast
 
@@ -8,13 +9,13 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from transformers.modeling_rope_utils import ROPE_INIT_FUNCTIONS
 
-from chiasm.backbone.block import Block, Runs
+from chiasm.backbone.block import Block, Runs, Updates
 from chiasm.backbone.cache import Cache
 from chiasm.backbone.layout import Layout, lay_out
 from chiasm.spec.reading import Before, Execution, Reading
 from chiasm.layers import Rotary
 from chiasm.spec.host import Host
-from chiasm.stream import Permission, RowPlan, Rule, Stream, TokenTable, as_mask
+from chiasm.stream import Memory, Permission, RowPlan, Rule, Stream, TokenTable, as_mask
 from chiasm.stream.table import take
 
 
@@ -85,15 +86,16 @@ class Stack(nn.Module):
         layout = lay_out(plan, stream.table)
         hidden, table, source = _gather(stream, layout)
         runs = Runs(*(layout.run(rows) for rows in plan.sets()))
-        thinking = (
-            self.plan.feed_forward.select(table).unsqueeze(-1)
-            if masked and not self.plan.complete
-            else None
-        )
+        updates = self._updates(table) if masked and not self.plan.complete else None
         queries = _same_or_cut(table, runs.query)
         keys = _same_or_cut(table, runs.key_value)
         all_keys = keys if cache is None else cache.extend(plan.key_value, keys)
-        memory_permission = self._memory_permission(stream, table, cache, permit)
+        seen = self._memory(stream, cache)
+        # Built when a slot first asks: slots that only overwrite rows never do.
+        permit_memory = functools.cache(
+            lambda: None if seen is None else permit(self.memory_rule, table, seen)
+        )
+        in_order = _in_order(source, stream.memory)
         rotary = self.rotary(table.position)
         permissions: dict[Rule, Permission] = {}
         for layer, block in enumerate(self.layers):
@@ -101,24 +103,29 @@ class Stack(nn.Module):
                 inputs.append(_restore(hidden, layout))
             if str(layer) in self.before:
                 slot = cast(Before, self.before[str(layer)])
-                reading = Reading(layer, table, stream.memory, source, memory_permission, cache)
+                memory = stream.memory
+                reading = Reading(layer, table, memory, source, in_order, permit_memory, cache)
                 hidden = slot(hidden, reading)
             rule = self.rules[layer]
             rule = as_mask(self.plan, rule) if masked and not self.plan.complete else rule
             if rule not in permissions:
                 permissions[rule] = permit(rule, queries, all_keys)
-            hidden = block(hidden, runs, rotary, permissions[rule], cache, thinking)
+            hidden = block(hidden, runs, rotary, permissions[rule], cache, updates)
         return _restore(hidden, layout)
 
-    def _memory_permission(
-        self, stream: Stream, table: TokenTable, cache: Cache | None, permit: Permit
-    ) -> Permission | None:
+    def _updates(self, table: TokenTable) -> Updates:
+        output, feed_forward = self.plan.output.select(table), self.plan.feed_forward.select(table)
+        return Updates(output.unsqueeze(-1), feed_forward.unsqueeze(-1))
+
+    @staticmethod
+    def _memory(stream: Stream, cache: Cache | None) -> TokenTable | None:
+        """Identities of the memory, in a cached step those of the prompt's."""
         memory = None if stream.memory is None else stream.memory.table
-        if cache is not None:
-            if memory is not None:
-                cache.memory_table = memory
-            memory = cache.memory_table
-        return None if memory is None else permit(self.memory_rule, table, memory)
+        if cache is None:
+            return memory
+        if memory is not None:
+            cache.memory_table = memory
+        return cache.memory_table
 
 
 def _gather(stream: Stream, layout: Layout) -> tuple[Tensor, TokenTable, Tensor | None]:
@@ -128,6 +135,15 @@ def _gather(stream: Stream, layout: Layout) -> tuple[Tensor, TokenTable, Tensor 
     table = stream.table.rows(layout.index).hiding(layout.padding)
     source = None if stream.source is None else take(stream.source, layout.index)
     return hidden, table, source
+
+
+def _in_order(source: Tensor | None, memory: Memory | None) -> bool:
+    """Whether the first rows stand for all memory tokens in turn, as a planned layout stores them."""
+    if source is None or memory is None or source.shape[1] < memory.tokens.shape[1]:
+        return False
+    first, rest = source.tensor_split([memory.tokens.shape[1]], dim=1)
+    order = torch.arange(first.shape[1], device=source.device)
+    return bool((first == order).all()) and bool((rest < 0).all())
 
 
 def _restore(hidden: Tensor, layout: Layout) -> Tensor:

@@ -54,15 +54,14 @@ def train(
     from chiasm.spec import scale_named, system
     from chiasm.training import Budget, Options
     from chiasm.training import train as run
-    from chiasm.training.display import default
 
     found, size = system(slug), scale_named(scale)
     folder = run(
         found,
-        scale=size,
-        data=data,
-        budget=Budget(minutes=minutes, samples=samples, flops=flops),
-        out=out or Path("runs", f"{found.slug}-{size}"),
+        size,
+        data,
+        Budget(minutes=minutes, samples=samples, flops=flops),
+        out or Path("runs", f"{found.slug}-{size}"),
         seed=seed,
         overrides=settings or (),
         options=Options(
@@ -74,6 +73,5 @@ def train(
         threads=threads,
         device=device,
         resume=resume,
-        display=default(),
     )
     typer.echo(f"{folder} is ready: chiasm ask {folder} PICTURE QUESTION")

@@ -16,10 +16,10 @@ from chiasm.stream import Features, Permission, Tokens
 class PerceiverResampler:
     """Learned latents read the features, layer after layer (Flamingo, arXiv 2204.14198, 3.1).
 
-    Each layer: latents += attention(q = LN(latents), kv = [LN(x); LN(latents)]), then a feed-forward
-    of `ff_multiple` times the width; a final norm. Works at the features' width; `project` maps the
-    latents to the host's width afterwards (AKI), else they stay features that a layer reads
-    (Flamingo).
+    Each layer: latents += attention(q = LN(latents), kv = [LN(x); LN(latents)]), then a
+    feed-forward of `ff_multiple` times the width; a final norm. Works at the features' width;
+    `project` maps the latents to the host's width afterwards (AKI), else they stay features that
+    a layer reads (Flamingo).
     """
 
     latents: int
@@ -41,7 +41,7 @@ class PerceiverResampler:
 
     def work(self, grid: tuple[int, int], width: int, host_width: int) -> Sequence[Work]:
         tokens, inner = grid[0] * grid[1], self.heads * self.head_width
-        keys = tokens + self.latents
+        keys, hidden = tokens + self.latents, self.ff_multiple * width
         work: list[Work] = []
         for _ in range(self.depth):
             work += [
@@ -49,7 +49,7 @@ class PerceiverResampler:
                 linear("connector", "key and value", keys, width, 2 * inner),
                 attention("connector", "read", self.latents * keys, self.heads, self.head_width),
                 linear("connector", "output", self.latents, inner, width),
-                linear("connector", "feed-forward", self.latents, width, 2 * self.ff_multiple * width),
+                linear("connector", "feed-forward", self.latents, width, 2 * hidden),
             ]
         if self.project:
             work.append(linear("connector", "projection", self.latents, width, host_width))

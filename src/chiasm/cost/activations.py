@@ -58,24 +58,24 @@ def peak_bytes(model: Model, prompt: Prompt, size: int, weights: int, kept: int)
     if model.decoder.prologue is not None and tokens:
         fused = prompt.rows + tokens
         outside = prompt.rows * host.width + memory
-        own = 2 * fused * host.kv_heads * host.head_width
-        inside = stack_bytes(host, Rows(*[fused] * 5), size, masked=True)
-        prologue = (outside + own) * size + inside
+        inside = stack_bytes(host, Rows(*[fused] * 5), size, masked=True, cached=False)
+        prologue = outside * size + inside
     rows = Rows.of(stack.plan, prompt.table)
     plain = stack.plan.complete and all(rule == Causal() for rule in stack.rules)
-    decoder = stack_bytes(host, rows, size, masked=not plain)
+    decoder = stack_bytes(host, rows, size, masked=not plain, cached=True)
     if answers.fusion.reads_memory and model.decoder.prologue is None:
         decoder += memory * size
     return weights + max(media * size, prologue, kept + decoder)
 
 
-def stack_bytes(host: Host, rows: Rows, size: int, *, masked: bool) -> int:
-    """The most bytes alive in one layer of a stack, its cached keys and values apart."""
+def stack_bytes(host: Host, rows: Rows, size: int, *, masked: bool, cached: bool) -> int:
+    """The most bytes alive in one layer of a stack; keys and values that a cache keeps are apart."""
     inner, shared = host.heads * host.head_width, host.kv_heads * host.head_width
     pairs = rows.query * rows.key_value if masked else 0
+    own = 0 if cached else 2 * rows.key_value * shared
     turning = 3 * rows.key_value * shared
     reading = rows.query * inner + pairs
-    attending = rows.all * host.width + rows.query * inner + max(turning, reading)
+    attending = rows.all * host.width + rows.query * inner + own + max(turning, reading)
     updated = (rows.all + rows.output + rows.feed_forward + rows.all) * host.width
     thinking = updated + 3 * rows.feed_forward * host.ff_width
     held = 2 * rows.all * host.width + max(attending, thinking)

@@ -22,7 +22,7 @@ class Share:
     dense: int
 
     def of(self, macs: int) -> int:
-        return macs * self.visible // self.dense if self.dense else macs
+        return macs * self.visible // self.dense if self.dense else 0
 
 
 _ALL = Share(1, 1)
@@ -52,15 +52,14 @@ def prefill_lines(model: Model, prompt: Prompt) -> tuple[Line, ...]:
     host, plan, table = answers.host, stack.plan, prompt.table
     tokens = prompt.geometry.tokens
     lines = [Line(w.part, w.name, w.macs, w.macs) for w in media_work(answers, prompt)]
-    if tokens:
-        fused = prompt.rows + tokens
-        shares = {
-            Reads.ALL: _ALL,
-            Reads.MEMORY: _share(stack.memory_rule, table, prompt.memory),
-            Reads.FUSED: Share(fused * (fused + 1) // 2, fused * fused),
-        }
-        width = answers.connector.width(answers.encoder.width, host.width)
-        lines += _lines(answers.fusion.work(host, prompt.rows, tokens, width), shares)
+    fused = prompt.rows + tokens
+    shares = {
+        Reads.ALL: _ALL,
+        Reads.MEMORY: _share(stack.memory_rule, table, prompt.memory),
+        Reads.FUSED: Share(fused * (fused + 1) // 2, fused * fused),
+    }
+    width = answers.connector.width(answers.encoder.width, host.width)
+    lines += _lines(answers.fusion.work(host, prompt.rows, tokens, width), shares)
     queries, keys = chosen(table, plan.query), chosen(table, plan.key_value)
     shares_of: dict[Rule, Share] = {}
     for layer, rule in enumerate(stack.rules):
@@ -84,12 +83,10 @@ def decode_lines(model: Model, prompt: Prompt) -> tuple[Line, ...]:
     answers, stack = model.answers, _stack(model)
     host, step = answers.host, prompt.step
     tokens = prompt.geometry.tokens
-    lines: list[Line] = []
-    if tokens:
-        width = answers.connector.width(answers.encoder.width, host.width)
-        shares = {Reads.ALL: _ALL, Reads.MEMORY: _share(stack.memory_rule, step, prompt.memory)}
-        work = [w for w in answers.fusion.work(host, 1, tokens, width) if not w.once]
-        lines += _lines(work, shares)
+    width = answers.connector.width(answers.encoder.width, host.width)
+    shares = {Reads.ALL: _ALL, Reads.MEMORY: _share(stack.memory_rule, step, prompt.memory)}
+    slots = [w for w in answers.fusion.work(host, 1, tokens, width) if not w.once]
+    lines = _lines(slots, shares)
     keys = chosen(prompt.table, stack.plan.key_value).append(step)
     for layer, rule in enumerate(stack.rules):
         work = decoder_layer(host, 1, keys.shape[1], f"layer {layer}")

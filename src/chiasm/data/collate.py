@@ -1,8 +1,7 @@
 """Examples to model inputs: rows, identities, labels and pixels, with counts from geometry alone."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -10,16 +9,17 @@ from jaxtyping import Int
 from torch import Tensor
 from transformers import PreTrainedTokenizerBase
 
-from chiasm.data.example import Example, Turn
-from chiasm.data.media import image_size, read_image
+from chiasm.data.example import Example, Picture, Turn
 from chiasm.data.render import Rendered, render
 from chiasm.data.template import Template
-from chiasm.data.views import stack_views, view_pixels
+from chiasm.data.views import picture, stack_views, view_pixels
 from chiasm.errors import ChiasmError
 from chiasm.spec import Answers, Geometry, geometry
 from chiasm.stream import SHARED, Inputs, Modality, TokenTable
 
 IGNORED = -100
+Rendering = Callable[..., list[Rendered]]
+"""Called as `chiasm.data.render.render` is."""
 _SIDE = ("modality", "item", "unit", "turn", "role", "segment", "order")
 
 
@@ -42,12 +42,13 @@ class _Rows:
 
     def add(self, ids: Sequence[int], position: int, answer: bool, **identity: int) -> None:
         """Rows of one kind, at consecutive positions."""
-        first, count = len(self.ids), len(ids)
+        count = len(ids)
         self.ids += ids
         identity = {"modality": int(Modality.TEXT), "unit": 0, **identity}
         for name in _SIDE[:-1]:
             self.columns[name] += [identity[name]] * count
-        self.columns["order"] += range(first, first + count)
+        # Reading order restarts with the segment, as its reader's does; the others are not between.
+        self.columns["order"] += range(position, position + count)
         self.position += range(position, position + count)
         self.source += [-1] * count
         self.place += [(0.0, 0.0, 0.0)] * count
@@ -76,8 +77,8 @@ class Collator:
     answers: Answers
     template: Template
     tokenizer: PreTrainedTokenizerBase
-    max_rows: int | None = None
-    """Longest sample accepted; None: the host's longest context."""
+    rendering: Rendering = render
+    """What writes a prompt's ids; chiasm's own unless a folder brings a chat template."""
 
     def batch(self, examples: Sequence[Example], *, teach: bool, packed: bool = True) -> Inputs:
         """Inputs of the examples, labelled when they are to teach."""
@@ -94,10 +95,11 @@ class Collator:
         turns: list[tuple[tuple[int, int], ...]] = []
         pixels: list[Tensor] = []
         for number, example in enumerate(examples):
-            plans = [geometry(self.answers, image_size(path)) for path in self._images(example)]
+            pictures = [picture(source) for source in self._images(example)]
+            plans = [geometry(self.answers, (p.height, p.width)) for p in pictures]
             views = list(range(len(pixels), len(pixels) + sum(len(p.views) for p in plans)))
-            for path, plan in zip(self._images(example), plans, strict=True):
-                pixels += view_pixels(read_image(path), plan.views, self.answers.pixels)
+            for image, plan in zip(pictures, plans, strict=True):
+                pixels += view_pixels(image, plan.views, self.answers.pixels)
             whole = packed or not example.independent
             groups = [example.turns] if whole else [(turn,) for turn in example.turns]
             for first, group in enumerate(groups):
@@ -111,7 +113,7 @@ class Collator:
             tuple(turns),
         )
 
-    def _images(self, example: Example) -> tuple[Path, ...]:
+    def _images(self, example: Example) -> tuple[Picture, ...]:
         """The example's images that this system looks at."""
         return example.images if self.answers.views.plan((1, 1)) else ()
 
@@ -126,7 +128,7 @@ class Collator:
         rows = _Rows(images=views)
         item, prefix, position, segment = 0, 0, 0, SHARED
         shown = 0
-        rendered = render(
+        rendered = self.rendering(
             self.template,
             self.tokenizer,
             example.images,
@@ -162,7 +164,7 @@ class Collator:
                 _place_image(rows, run, plan, item, turn, segment, position)
                 position += plan.placeholders
         rows.ends.append(len(rows.ids) - 1)
-        limit = self.max_rows or self.answers.host.max_positions
+        limit = self.answers.host.max_positions
         if len(rows.ids) and max(rows.position) + 1 > limit:
             raise ChiasmError(
                 f"{example.id}: {max(rows.position) + 1} rows are more than the context of {limit}; "

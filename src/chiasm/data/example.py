@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import overload
 
+from PIL.Image import Image
+
 
 @dataclass(frozen=True, slots=True)
 class Turn:
@@ -17,15 +19,19 @@ class Turn:
     holds no markers, so a user who types one changes nothing."""
 
 
+Picture = Path | Image
+"""An image by its path; one that was already read only where a person asks about it."""
+
+
 @dataclass(frozen=True, slots=True)
 class Example:
-    """Images (by path, never by pixels) and the turns about them.
+    """Images (by path, so that a data set holds no pixels) and the turns about them.
 
     With no `places` in any turn, the images come before the first question.
     """
 
     id: str
-    images: tuple[Path, ...]
+    images: tuple[Picture, ...]
     turns: tuple[Turn, ...]
     independent: bool = False
     """True: separate questions about the same images, no turn may read another.

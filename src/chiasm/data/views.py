@@ -7,8 +7,15 @@ from jaxtyping import Bool, Float
 from PIL import Image
 from torch import Tensor
 
+from chiasm.data.example import Picture
+from chiasm.data.media import read_image
 from chiasm.data.pixels import Pixels
 from chiasm.spec import View
+
+
+def picture(source: Picture) -> Image.Image:
+    """The image itself: read now, unless it was read before."""
+    return source if isinstance(source, Image.Image) else read_image(source)
 
 
 def view_pixels(

@@ -50,12 +50,12 @@ class TransformersVision:
     `taps` is an index into the hidden states (0: the embeddings, i: the output of layer i, -1: of
     the last layer, before any final norm); several are concatenated along the width. () reads the
     model's own final output, its last norm included. Layers deeper than the deepest tap keep their
-    parameters but do not run. `drop_first` class and register tokens are left out; None takes the
-    family's own number. `weights` names a folder, an alias or a hub id; None means fresh weights.
+    parameters but do not run. `drop_first` tokens are left out in front; None leaves out the
+    family's class and register tokens, any other number leaves tokens of no grid (one row of
+    them). `weights` names a folder, an alias or a hub id; None means fresh weights.
 
     Raises:
-        Misuse: unknown model type, setting or tap, or a `drop_first` that would leave the tokens
-            without a grid.
+        Misuse: unknown model type, setting or tap, or a negative `drop_first`.
     """
 
     model_type: str
@@ -72,12 +72,9 @@ class TransformersVision:
         wrong = [tap for tap in self.taps if not -depth - 1 <= tap <= depth]
         if wrong:
             raise Misuse(f"tap {wrong[0]} of a model of {depth} layers; taps run to {depth}")
-        if self.drop_first not in (None, prefix):
-            raise Misuse(
-                f"{self.model_type} puts {prefix} tokens before its patches, "
-                f"but drop_first is {self.drop_first}; leave it out"
-            )
-        object.__setattr__(self, "drop_first", prefix)
+        if self.drop_first is not None and self.drop_first < 0:
+            raise Misuse(f"drop_first {self.drop_first} is below 0; {self.model_type} has {prefix}")
+        object.__setattr__(self, "drop_first", self.dropped)
 
     @classmethod
     def from_config(
@@ -106,6 +103,11 @@ class TransformersVision:
         return _config(self.model_type, self.settings)
 
     @property
+    def dropped(self) -> int:
+        """How many tokens are left out in front."""
+        return self.family.prefix(self.config) if self.drop_first is None else self.drop_first
+
+    @property
     def width(self) -> int:
         """Width of a token: the taps' widths summed."""
         return self.config.hidden_size * max(1, len(self.taps))
@@ -121,8 +123,9 @@ class TransformersVision:
         return max(self.places, default=self.config.num_hidden_layers)
 
     def grid(self, size: Size) -> tuple[int, int]:
-        height, width = self._patch
-        return size[0] // height, size[1] // width
+        rows, columns = self._patches(size)
+        spare = self.family.prefix(self.config) - self.dropped
+        return (rows, columns) if spare == 0 else (1, rows * columns + spare)
 
     def build(self) -> "TappedVisionModel":
         """The encoder; its weights are read unless it is built on the meta device.
@@ -138,7 +141,7 @@ class TransformersVision:
         return TappedVisionModel(self, self.family.network(model))
 
     def work(self, size: Size) -> Sequence[Work]:
-        config, (rows, columns) = self.config, self.grid(size)
+        config, (rows, columns) = self.config, self._patches(size)
         height, width = self._patch
         w, heads = config.hidden_size, config.num_attention_heads
         tokens = rows * columns + self.family.prefix(config)
@@ -152,6 +155,10 @@ class TransformersVision:
                 Work("encoder", "feed-forward", tokens * self.family.feed_forward(config)),
             ]
         return work
+
+    def _patches(self, size: Size) -> tuple[int, int]:
+        height, width = self._patch
+        return size[0] // height, size[1] // width
 
     @property
     def _patch(self) -> tuple[int, int]:
@@ -179,7 +186,7 @@ class TappedVisionModel(nn.Module):
         images: Float[Tensor, "image 3 height width"],
         image_valid: Bool[Tensor, "image height width"] | None = None,
     ) -> Features:
-        """Tokens in reading order; one is valid if any of its pixels is.
+        """Tokens in reading order; one is valid if all of its pixels are.
 
         Raises:
             Misuse: padded images for a model type that cannot leave padding out.
@@ -190,24 +197,26 @@ class TappedVisionModel(nn.Module):
         feed = answer.family.feed(answer.config, images.to(_dtype(self.model)), valid)
         if valid is not None and not answer.family.masks_padding:
             if not bool(valid.all()):
+                padded = int((~valid).sum())
                 raise Misuse(
-                    f"{answer.model_type} cannot leave out padding: "
-                    f"{int((~valid).sum())} of {valid.numel()} patches hold none of the image; "
-                    "resize the images to one size"
+                    f"{answer.model_type} cannot leave out padding: {padded} of {valid.numel()} "
+                    "patches are not wholly of the image; resize the images to one size"
                 )
             valid = None
         layers: Any = self.model.get_submodule(answer.family.layers)
         with _recorded(list(layers), answer.places) as states:
             output = self.model(*feed)
-        prefix = answer.family.prefix(answer.config)
-        taps = tuple(states[place][:, prefix:] for place in answer.places)
-        tokens = torch.cat(taps, -1) if taps else output.last_hidden_state[:, prefix:]
-        return Features(tokens, grid, None if valid is None else valid.flatten(1), taps)
+        dropped = answer.dropped
+        taps = tuple(states[place][:, dropped:] for place in answer.places)
+        tokens = torch.cat(taps, -1) if taps else output.last_hidden_state[:, dropped:]
+        return Features(
+            tokens, grid, None if valid is None else valid.flatten(1)[:, dropped:], taps
+        )
 
     def _valid(self, image_valid: Tensor) -> Bool[Tensor, "image row column"]:
         height, width = _pair(self.answer.config.patch_size)
         patches = image_valid.unfold(1, height, height).unfold(2, width, width)
-        return patches.flatten(3).any(-1)
+        return patches.flatten(3).all(-1)
 
 
 @contextmanager

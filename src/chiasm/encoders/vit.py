@@ -55,13 +55,13 @@ class VisionTransformer:
         return work
 
     def _stem_work(self, size: Size) -> Sequence[Work]:
+        rows, columns = self.grid(size)
         if not self.stem:
-            rows, columns = self.grid(size)
             return (linear("encoder", "patches", rows * columns, 3 * self.patch**2, self.width),)
         work, channels = [], 3
-        height, width = size
+        height, width = rows * self.patch, columns * self.patch
         for out in self.stem:
-            height, width = (height + 1) // 2, (width + 1) // 2
+            height, width = height // 2, width // 2
             work.append(linear("encoder", "stem", height * width, 9 * channels, out))
             channels = out
         work.append(linear("encoder", "stem", height * width, channels, self.width))
@@ -104,29 +104,41 @@ class VisionTransformerEncoder(nn.Module):
         image_valid: Bool[Tensor, "image height width"] | None = None,
     ) -> Features:
         p = self.config.patch
-        missing = (-images.shape[3] % p, -images.shape[2] % p)
-        if any(missing):
-            images = nn.functional.pad(images, (0, missing[0], 0, missing[1]))
-        maps = self.stem(images.contiguous(memory_format=torch.channels_last))
-        rows, columns = maps.shape[-2:]
-        x = maps.flatten(2).transpose(1, 2) + sine_positions(rows, columns, maps.shape[1]).to(maps)
+        missing = (0, -images.shape[3] % p, 0, -images.shape[2] % p)
         valid = None
         if image_valid is not None:
-            image_valid = nn.functional.pad(image_valid, (0, missing[0], 0, missing[1]))
-            valid = image_valid.unfold(1, p, p).unfold(2, p, p).any(-1).any(-1).flatten(1)
+            pixels = nn.functional.pad(image_valid, missing)
+            valid = pixels.unfold(1, p, p).unfold(2, p, p).flatten(3).any(-1)
+        maps = self._patches(nn.functional.pad(images, missing) if any(missing) else images, valid)
+        rows, columns = maps.shape[-2:]
+        x = maps.flatten(2).transpose(1, 2) + sine_positions(rows, columns, maps.shape[1]).to(maps)
+        valid = None if valid is None else valid.flatten(1)
         permission = Permission(dense=None if valid is None else _keys(valid))
         for layer in self.layers:
             x = layer(x, permission)
         return Features(self.norm(x), (rows, columns), valid)
+
+    def _patches(
+        self, images: Tensor, valid: Bool[Tensor, "image row column"] | None
+    ) -> Float[Tensor, "image width row column"]:
+        """The stem; beyond an image's edge its convolutions read zeros, as if it came alone."""
+        maps = images.contiguous(memory_format=torch.channels_last)
+        for layer in self.stem:
+            maps = layer(maps)
+            if valid is not None:
+                side = maps.shape[-1] // valid.shape[-1]
+                seen = valid.repeat_interleave(side, 1).repeat_interleave(side, 2)
+                maps = maps * seen.unsqueeze(1)
+        return maps
 
 
 def _keys(valid: Bool[Tensor, "image token"]) -> Tensor:
     return valid.unsqueeze(1).expand(-1, valid.shape[1], -1)
 
 
-def _stem(config: VisionTransformer) -> nn.Module:
+def _stem(config: VisionTransformer) -> nn.Sequential:
     if not config.stem:
-        return nn.Conv2d(3, config.width, config.patch, stride=config.patch)
+        return nn.Sequential(nn.Conv2d(3, config.width, config.patch, stride=config.patch))
     layers: list[nn.Module] = []
     channels = 3
     for out in config.stem:

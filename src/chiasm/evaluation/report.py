@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from chiasm.data.example import Example
-from chiasm.data.media import read_image
+from chiasm.data.views import picture
 from chiasm.evaluation.plots import accuracy_against_flops, loss_curves
 from chiasm.evaluation.predict import Prediction
 from chiasm.evaluation.result import Result, Score
@@ -123,7 +123,7 @@ def _embedded(example: Example) -> str:
     """The example's first image, at most 128 pixels wide, as a data URI."""
     if not example.images:
         return ""
-    image = read_image(example.images[0])
+    image = picture(example.images[0])
     image.thumbnail((128, 128))
     buffer = io.BytesIO()
     image.save(buffer, format="PNG")

@@ -53,23 +53,30 @@ class GatedCrossAttention:
         return Slots(before=blocks)
 
     def work(self, host: Host, text: int, tokens: int, width: int) -> Sequence[Work]:
-        inner, w = self.heads * self.head_width, host.width
+        w = host.width
         work: list[Work] = []
         for _ in self.layers(host.depth):
-            work += [
-                linear("decoder", "gated query and output", text, w, 2 * inner),
-                linear("decoder", "gated key and value", tokens, width, 2 * inner, once=True),
-                attention(
-                    "decoder",
-                    "gated read",
-                    text * tokens,
-                    self.heads,
-                    self.head_width,
-                    reads=Reads.MEMORY,
-                ),
-                linear("decoder", "gated feed-forward", text, w, 2 * self.ff_multiple * w),
-            ]
+            if tokens:
+                work += self._read_work(host, text, tokens, width)
+            work.append(
+                linear("decoder", "gated feed-forward", text, w, 2 * self.ff_multiple * w)
+            )
         return work
+
+    def _read_work(self, host: Host, text: int, tokens: int, width: int) -> Sequence[Work]:
+        inner = self.heads * self.head_width
+        return (
+            linear("decoder", "gated query and output", text, host.width, 2 * inner),
+            linear("decoder", "gated key and value", tokens, width, 2 * inner, once=True),
+            attention(
+                "decoder",
+                "gated read",
+                text * tokens,
+                self.heads,
+                self.head_width,
+                reads=Reads.MEMORY,
+            ),
+        )
 
     def cached(self, host: Host, tokens: int) -> int:
         return len(self.layers(host.depth)) * 2 * self.heads * self.head_width * tokens
@@ -98,10 +105,11 @@ class GatedBlock(nn.Module):
     def forward(
         self, hidden: Float[Tensor, "batch token width"], reading: Reading
     ) -> Float[Tensor, "batch token width"]:
-        if reading.permission is None:
-            return hidden
-        read = self.read(hidden, reading, reading.permission)
-        hidden = hidden + self.attention_gate.tanh() * read
+        # A row with no image to read reads zeros; its feed-forward runs all the same, so that a
+        # sample without images gives what it gives beside samples with images.
+        if reading.permission is not None:
+            read = self.read(hidden, reading, reading.permission)
+            hidden = hidden + self.attention_gate.tanh() * read
         return hidden + self.feed_forward_gate.tanh() * self.ff(hidden)
 
     def read(self, hidden: Tensor, reading: Reading, permission: Permission) -> Tensor:

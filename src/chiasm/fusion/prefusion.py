@@ -19,6 +19,7 @@ class PreFusion:
 
     Their outputs at kept and text rows replace those rows; the media tokens are dropped. Answer rows
     take no part: they keep their embeddings and nobody sees them (LLaVA-Mini, arXiv 2501.03895).
+    Neither do samples without an image.
     """
 
     layers: int
@@ -38,6 +39,8 @@ class PreFusion:
         return Slots(prologue=Fuse(parts.stack(self.layers)))
 
     def work(self, host: Host, text: int, tokens: int, width: int) -> Sequence[Work]:
+        if tokens == 0:
+            return ()
         rows = text + tokens
         return [
             replace(
@@ -69,8 +72,10 @@ class Fuse(nn.Module):
             fused_table(memory, stream.table),
         )
         hidden = self.stack(fused, execution=execution)[:, memory.tokens.shape[1] :]
-        answers = (stream.table.role == int(Role.ASSISTANT)).unsqueeze(-1)
-        return replace(stream, embeddings=torch.where(answers, stream.embeddings, hidden), memory=None)
+        # Samples without an image stay the host's own, beside whichever samples they stand.
+        alone = ~memory.table.valid.any(1, keepdim=True)
+        raw = ((stream.table.role == int(Role.ASSISTANT)) | alone).unsqueeze(-1)
+        return replace(stream, embeddings=torch.where(raw, stream.embeddings, hidden), memory=None)
 
 
 def fused_table(memory: Memory, table: TokenTable) -> TokenTable:

@@ -56,6 +56,8 @@ class Overwrite(nn.Module):
     ) -> Float[Tensor, "batch token width"]:
         if reading.memory is None or reading.source is None:
             return hidden
-        projected = cast(Tensor, self.projector(reading.memory.tokens))
+        projected = cast(Tensor, self.projector(reading.memory.tokens)).to(hidden.dtype)
+        if reading.in_order:
+            return torch.cat([projected, hidden[:, projected.shape[1] :]], dim=1)
         rows = take(projected, reading.source.clamp(min=0))
-        return torch.where((reading.source >= 0).unsqueeze(-1), rows.to(hidden.dtype), hidden)
+        return torch.where((reading.source >= 0).unsqueeze(-1), rows, hidden)

@@ -219,9 +219,7 @@ FAMILIES: Mapping[str, Family] = {
         _read_mistral,
         lambda host: {"sliding_window": host.window(0)},
     ),
-    "qwen2": Family(
-        "Qwen2Config", "Qwen2ForCausalLM", "Qwen2Model", _read_qwen2, _write_windows
-    ),
+    "qwen2": Family("Qwen2Config", "Qwen2ForCausalLM", "Qwen2Model", _read_qwen2, _write_windows),
     "qwen3": Family(
         "Qwen3Config",
         "Qwen3ForCausalLM",

@@ -3,28 +3,28 @@
 import copy
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields, replace
+from pathlib import Path
 from typing import Any
 
 from chiasm.compression import NoCompression
-from chiasm.connectors import MLP, NoConnector
+from chiasm.connectors import MLP, Idefics2Connector, NoConnector
+from chiasm.data.pixels import CLIP, SIGLIP
 from chiasm.encoders import NoEncoder, TransformersVision
 from chiasm.errors import ChiasmError
 from chiasm.experts import SharedWeights
 from chiasm.fusion import InSequence, NoFusion
 from chiasm.heads import TextHead
 from chiasm.heads.none import NoHead
-from chiasm.hub import names
+from chiasm.hub import names, preprocessing
 from chiasm.hub.hosts import FAMILIES, config_of, host_of
 from chiasm.hub.names import Names
 from chiasm.objectives import NextToken
-from chiasm.spec import Answers, Fixed, Fusion, NoViews, Stage, Teaching
+from chiasm.spec import Answers, Fixed, Fusion, NativeResolution, NoViews, Stage, Teaching
 from chiasm.visibility import Causal, Everything, Sight
 
 CONTINUED = Teaching(
     objective=NextToken(),
-    stages=(
-        Stage(name="continued", trained=("connector", "decoder", "head"), learning_rate=2e-5),
-    ),
+    stages=(Stage(name="continued", trained=("connector", "decoder", "head"), learning_rate=2e-5),),
 )
 """How a published checkpoint is taught further: all but the encoder, gently."""
 
@@ -62,6 +62,8 @@ class Layout:
     """Answers of a transformers config."""
     write: Callable[[Answers, Tokens], Any]
     """The transformers config of answers; ChiasmError for a value it has no setting for."""
+    preprocessing: Callable[[Answers, Path], Answers]
+    """The answers with the preprocessing that a folder states."""
     names: Callable[[Any], Names]
     headless_names: Callable[[Any], Names]
     headed: Callable[[Any], str]
@@ -120,7 +122,7 @@ def _layout(answers: Answers) -> Layout:
 
 def _no_counterpart(name: str, value: Any) -> ChiasmError:
     return ChiasmError(
-        f"{name} = {str(value):.200} has no transformers counterpart; keep the chiasm folder"
+        f"{name} = {value!s:.200} has no transformers counterpart; keep the chiasm folder"
     )
 
 
@@ -134,7 +136,7 @@ def _read_text(config: Any) -> Answers:
     return Answers(
         **_PLAIN,
         views=NoViews(),
-        pixels="half",
+        pixels=SIGLIP,
         encoder=NoEncoder(),
         connector=NoConnector(),
         fusion=TEXT.fusion,
@@ -149,7 +151,7 @@ def _read_llava(config: Any) -> Answers:
     return Answers(
         **_PLAIN,
         views=Fixed(*_pair(vision.image_size)),
-        pixels="clip" if vision.model_type == "clip_vision_model" else "siglip",
+        pixels=CLIP if vision.model_type == "clip_vision_model" else SIGLIP,
         encoder=TransformersVision.from_config(
             vision,
             taps=(layers,) if isinstance(layers, int) else tuple(layers),
@@ -189,6 +191,58 @@ def _write_llava(answers: Answers, tokens: Tokens) -> Any:
     )
 
 
+def _read_idefics2(config: Any) -> Answers:
+    perceiver, text = config.perceiver_config, config.text_config
+    if perceiver.hidden_act != text.hidden_act:
+        raise ChiasmError(
+            f"the config's perceiver_config has hidden_act = {perceiver.hidden_act!r}, its "
+            f"text_config {text.hidden_act!r}; one connector with two activations is not supported"
+        )
+    return Answers(
+        **_PLAIN,
+        views=NativeResolution(longest=980, shortest=378),
+        pixels=replace(SIGLIP, fit="native", resample="bilinear"),
+        encoder=TransformersVision.from_config(config.vision_config, taps=()),
+        connector=Idefics2Connector(
+            ff_width=text.intermediate_size,
+            latents=perceiver.resampler_n_latents,
+            depth=perceiver.resampler_depth,
+            heads=perceiver.resampler_n_heads,
+            kv_heads=perceiver.num_key_value_heads,
+            head_width=perceiver.resampler_head_dim,
+            activation=perceiver.hidden_act,
+            norm_eps=perceiver.rms_norm_eps,
+        ),
+        fusion=IDEFICS2.fusion,
+        teaching=CONTINUED,
+        host=host_of(text, tied_head=bool(config.tie_word_embeddings)),
+        template="idefics2",
+    )
+
+
+def _write_idefics2(answers: Answers, tokens: Tokens) -> Any:
+    from transformers import Idefics2Config
+
+    encoder: Any = answers.encoder
+    connector: Any = answers.connector
+    return Idefics2Config(
+        vision_config=copy.deepcopy(encoder.config).to_dict(),
+        perceiver_config={
+            "hidden_act": connector.activation,
+            "hidden_size": answers.host.width,
+            "rms_norm_eps": connector.norm_eps,
+            "resampler_n_latents": connector.latents,
+            "resampler_depth": connector.depth,
+            "resampler_n_heads": connector.heads,
+            "resampler_head_dim": connector.head_width,
+            "num_key_value_heads": connector.kv_heads,
+        },
+        text_config=config_of(answers.host, **tokens.entries()),
+        image_token_id=_image_token(tokens),
+        tie_word_embeddings=answers.host.tied_head,
+    )
+
+
 def _image_token(tokens: Tokens) -> int:
     if tokens.image is None:
         raise ChiasmError(
@@ -205,6 +259,7 @@ TEXT = Layout(
     fusion=NoFusion(),
     read=_read_text,
     write=lambda answers, tokens: config_of(answers.host, **tokens.entries()),
+    preprocessing=preprocessing.none,
     names=lambda config: names.CAUSAL,
     headless_names=lambda config: names.HEADLESS,
     headed=lambda config: FAMILIES[config.model_type].causal,
@@ -215,18 +270,35 @@ LLAVA = Layout(
     fusion=InSequence(),
     read=_read_llava,
     write=_write_llava,
+    preprocessing=preprocessing.one_size,
     names=lambda config: names.llava(config.vision_config.model_type),
     headless_names=lambda config: names.llava(config.vision_config.model_type),
     headed=lambda config: "LlavaForConditionalGeneration",
     opened_by="AutoModelForImageTextToText",
 )
 
-LAYOUTS: Mapping[str, Layout] = {**dict.fromkeys(FAMILIES, TEXT), "llava": LLAVA}
+IDEFICS2 = Layout(
+    fusion=InSequence(),
+    read=_read_idefics2,
+    write=_write_idefics2,
+    preprocessing=preprocessing.native,
+    names=lambda config: names.IDEFICS2,
+    headless_names=lambda config: names.IDEFICS2_HEADLESS,
+    headed=lambda config: "Idefics2ForConditionalGeneration",
+    opened_by="AutoModelForImageTextToText",
+)
+
+LAYOUTS: Mapping[str, Layout] = {
+    **dict.fromkeys(FAMILIES, TEXT),
+    "llava": LLAVA,
+    "idefics2": IDEFICS2,
+}
 """By the config's `model_type`."""
 
 _WRITTEN: Mapping[tuple[type, type], Layout] = {
     (NoEncoder, NoConnector): TEXT,
     (TransformersVision, MLP): LLAVA,
+    (TransformersVision, Idefics2Connector): IDEFICS2,
 }
 """The format that answers are written in, by the kinds of encoder and connector."""
 
@@ -235,5 +307,7 @@ _HEADED: Mapping[str, bool] = {
     **{family.headless: False for family in FAMILIES.values()},
     "LlavaForConditionalGeneration": True,
     "LlavaModel": False,
+    "Idefics2ForConditionalGeneration": True,
+    "Idefics2Model": False,
 }
 """Architectures that are read, and whether they have a language head."""

@@ -1,7 +1,6 @@
 """A chiasm model behind the keyword inputs and outputs of transformers' own models."""
 
 from collections.abc import Sequence
-from typing import Any
 
 import torch
 from jaxtyping import Bool, Float, Int

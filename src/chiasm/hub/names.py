@@ -79,3 +79,18 @@ def llava(vision_type: str) -> Names:
             ("vision_tower.", tower),
         ),
     )
+
+
+def _idefics2(model: str) -> tuple[tuple[str, str], ...]:
+    return (
+        *_decoder(f"{model}text_model.", ""),
+        ("encoder.model.", f"{model}vision_model."),
+        ("connector.", f"{model}connector."),
+    )
+
+
+IDEFICS2 = Names(_idefics2("model."))
+"""Idefics2ForConditionalGeneration; the connector's inner names are transformers' own."""
+
+IDEFICS2_HEADLESS = Names(_idefics2(""), (("model.", ""),))
+"""Idefics2Model."""

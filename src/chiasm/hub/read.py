@@ -11,16 +11,28 @@ from torch.overrides import TorchFunctionMode
 
 from chiasm.build import build
 from chiasm.errors import ChiasmError
-from chiasm.hub.layouts import Tokens, opened
+from chiasm.hub.folder import (
+    CONFIG,
+    FILE,
+    GENERATION,
+    IDENTITY,
+    TRANSFORMERS,
+    read_record,
+    without_source,
+)
+from chiasm.hub.layouts import LAYOUTS, Tokens, opened
 from chiasm.hub.module import KeywordModel
 from chiasm.hub.names import Names
-from chiasm.hub.tensors import Stored, fill, stored_tensors
+from chiasm.hub.tensors import Stored, agree, fill, stored_tensors
+from chiasm.hub.vision import CLASSES, open_vision
 from chiasm.model import Model
 from chiasm.spec import Answers
 from chiasm.weights import resolve
 
-CONFIG = "config.json"
 _DTYPES = {
+    "float32": torch.float32,
+    "float16": torch.float16,
+    "bfloat16": torch.bfloat16,
     "F32": torch.float32,
     "F16": torch.float16,
     "BF16": torch.bfloat16,
@@ -46,28 +58,56 @@ def load(
         ChiasmError: a folder that is no checkpoint, or one whose config and tensors disagree.
     """
     folder = resolve(str(name), allow_pickle=allow_pickle)
+    if (folder / FILE).is_file():
+        return _open_chiasm(folder, dtype, allow_pickle).to(device).eval()
     if not (folder / CONFIG).is_file():
-        raise ChiasmError(f"{folder}: has no {CONFIG}; point at a checkpoint folder")
+        raise ChiasmError(f"{folder}: has no {FILE} or {CONFIG}; point at a checkpoint folder")
     config = read_config(folder)
+    if config.model_type in CLASSES:
+        tower = open_vision(folder, config, dtype=dtype, allow_pickle=allow_pickle)
+        return tower.to(device).eval()
     answers, names = opened(config)
+    answers = LAYOUTS[config.model_type].preprocessing(answers, folder)
     stored = stored_tensors(folder, allow_pickle=allow_pickle)
-    model = filled(answers, stored, names, folder, dtype=dtype or _dtype(config, stored))
-    return KeywordModel(model.to(device), tokens_of(config, folder)).eval()
+    model = _filled(answers, stored, names, folder, dtype or _dtype(config.dtype, stored))
+    return KeywordModel(model, _tokens(config, folder)).to(device).eval()
 
 
-def filled(
+def _open_chiasm(folder: Path, dtype: torch.dtype | None, allow_pickle: bool) -> KeywordModel:
+    record = read_record(folder)
+    names = IDENTITY
+    if record.layout == TRANSFORMERS:
+        _, names = opened(read_config(folder))
+    stored = stored_tensors(folder, allow_pickle=allow_pickle)
+    model = _filled(record.answers, stored, names, folder, dtype or _dtype(None, stored))
+    return KeywordModel(model, record.tokens)
+
+
+def _filled(
     answers: Answers,
     stored: dict[str, Stored],
     names: Names,
     folder: Path,
-    *,
     dtype: torch.dtype,
 ) -> Model:
     """The model of the answers, every tensor of it read from `stored`."""
+    bare = without_source(answers)
+    if bare.host.depth > len(stored):
+        raise ChiasmError(
+            f"{folder}: {bare.host.depth} layers cannot be filled from {len(stored)} tensors; "
+            "the config and the weights are not of one model"
+        )
+    try:
+        sketch = build(bare, device="meta", seed=None)
+    except (TypeError, ValueError, RuntimeError, AttributeError, ArithmeticError) as error:
+        reason = " ".join(str(error).split())
+        raise ChiasmError(f"{folder}: its answers make no model ({reason:.160})") from None
+    agree(sketch, stored, names, folder)
     with _unfilled(dtype):
-        model = build(answers, seed=None)
+        model = build(bare, seed=None)
     model.to(dtype)
     fill(model, stored, names, folder)
+    model.answers = answers
     return model
 
 
@@ -83,13 +123,13 @@ def read_config(folder: Path) -> Any:
         raise ChiasmError(f"{folder / CONFIG}: not a config that is read ({reason:.160})") from None
 
 
-def tokens_of(config: Any, folder: Path) -> Tokens:
+def _tokens(config: Any, folder: Path) -> Tokens:
     """The ids with a meaning; generation_config.json overrides the config, as in transformers."""
     from transformers import GenerationConfig
 
     text = config.get_text_config()
     told: dict[str, Any] = {}
-    if (folder / "generation_config.json").is_file():
+    if (folder / GENERATION).is_file():
         told = GenerationConfig.from_pretrained(folder, local_files_only=True).to_dict()
     ids = {
         name: told.get(name) if told.get(name) is not None else getattr(text, name, None)
@@ -104,10 +144,11 @@ def tokens_of(config: Any, folder: Path) -> Tokens:
     )
 
 
-def _dtype(config: Any, stored: dict[str, Stored]) -> torch.dtype:
-    if isinstance(config.dtype, torch.dtype):
-        return config.dtype
-    kinds = {_DTYPES.get(entry.dtype, torch.float32) for entry in stored.values()}
+def _dtype(said: torch.dtype | None, stored: dict[str, Stored]) -> torch.dtype:
+    """The type that the config says, else the one that all floating tensors share."""
+    if said is not None:
+        return said
+    kinds = {_DTYPES[entry.dtype] for entry in stored.values() if entry.dtype in _DTYPES}
     return kinds.pop() if len(kinds) == 1 else torch.float32
 
 

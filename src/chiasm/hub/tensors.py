@@ -14,7 +14,8 @@ from torch import Tensor, nn
 from chiasm.errors import ChiasmError
 from chiasm.hub.names import DERIVED, Names
 
-_TENSORS, _PICKLE = "model.safetensors", "pytorch_model.bin"
+TENSORS, PICKLE = "model.safetensors", "pytorch_model.bin"
+INDEX = f"{TENSORS}.index.json"
 
 
 @dataclass(frozen=True)
@@ -46,7 +47,7 @@ def stored_tensors(folder: Path, *, allow_pickle: bool = False) -> dict[str, Sto
     Raises:
         ChiasmError: no weights, a missing shard, a damaged file, a tensor listed twice.
     """
-    for name in (_TENSORS, _PICKLE) if allow_pickle else (_TENSORS,):
+    for name in (TENSORS, PICKLE) if allow_pickle else (TENSORS,):
         files = _shards(folder, name)
         if files:
             found: dict[str, Stored] = {}
@@ -56,7 +57,7 @@ def stored_tensors(folder: Path, *, allow_pickle: bool = False) -> dict[str, Sto
                         raise ChiasmError(f"{path}: holds {key} a second time; export it again")
                     found[key] = stored
             return found
-    raise ChiasmError(f"{folder}: has no {_TENSORS} (nor its index); point at a checkpoint folder")
+    raise ChiasmError(f"{folder}: has no {TENSORS} (nor its index); point at a checkpoint folder")
 
 
 def _shards(folder: Path, name: str) -> list[Path]:
@@ -69,7 +70,9 @@ def _shards(folder: Path, name: str) -> list[Path]:
         raise ChiasmError(f"{index}: not an index of tensors ({error}); fetch it again") from None
     for file in files:
         if Path(file).name != file or not (folder / file).is_file():
-            raise ChiasmError(f"{index}: names {file!r}, which is not in the folder; fetch it again")
+            raise ChiasmError(
+                f"{index}: names {file!r}, which is not in the folder; fetch it again"
+            )
     return [folder / file for file in files]
 
 
@@ -87,10 +90,14 @@ def _open(path: Path) -> Iterator[tuple[str, Stored]]:
             yield key, Stored(source, key, tuple(part.get_shape()), part.get_dtype())
     except (SafetensorError, OSError, RuntimeError, ValueError, AttributeError) as error:
         reason = " ".join(str(error).split())
-        raise ChiasmError(f"{path}: not readable as tensors ({reason:.120}); fetch it again") from None
+        raise ChiasmError(
+            f"{path}: not readable as tensors ({reason:.120}); fetch it again"
+        ) from None
     except Exception as error:
         # A pickle fails in as many ways as there are opcodes; all have this one remedy.
-        raise ChiasmError(f"{path}: not a pickle of plain tensors ({type(error).__name__})") from None
+        raise ChiasmError(
+            f"{path}: not a pickle of plain tensors ({type(error).__name__})"
+        ) from None
 
 
 def unique_state(module: nn.Module) -> dict[str, Tensor]:
@@ -104,22 +111,19 @@ def unique_state(module: nn.Module) -> dict[str, Tensor]:
     return state
 
 
-@torch.no_grad()
-def fill(module: nn.Module, stored: Mapping[str, Stored], names: Names, source: Path) -> None:
-    """Copy every stored tensor into the module, whose dtype it takes.
+def agree(
+    module: nn.Module, stored: Mapping[str, Stored], names: Names, source: Path
+) -> dict[str, tuple[Tensor, Stored]]:
+    """(place, stored tensor) of every tensor of the module, by its name in the checkpoint.
 
-    A tied tensor may be stored under each of its names if the copies are equal.
+    A module on the meta device will do: only names and shapes are looked at.
 
     Raises:
-        ChiasmError: a missing tensor, one without a place, another shape; nothing is copied then.
+        ChiasmError: a missing tensor, one without a place, another shape.
     """
     state = unique_state(module)
     places = {names.theirs(name): tensor for name, tensor in state.items()}
-    twins = {
-        names.theirs(name): tensor
-        for name, tensor in module.state_dict(keep_vars=True).items()
-        if name not in state
-    }
+    twins = {names.theirs(name) for name in module.state_dict() if name not in state}
     found = {names.spelt(key): entry for key, entry in stored.items() if not key.endswith(DERIVED)}
     kept = {name: entry for name, entry in found.items() if name in places or name not in twins}
     check(
@@ -127,12 +131,28 @@ def fill(module: nn.Module, stored: Mapping[str, Stored], names: Names, source: 
         {name: entry.shape for name, entry in kept.items()},
         source,
     )
-    for name, tensor in places.items():
-        tensor.copy_(kept[name].read())
-    for name in found.keys() - kept.keys():
-        if not torch.equal(found[name].read().to(twins[name]), twins[name]):
+    return {name: (tensor, kept[name]) for name, tensor in places.items()}
+
+
+@torch.no_grad()
+def fill(module: nn.Module, stored: Mapping[str, Stored], names: Names, source: Path) -> None:
+    """Fill the module with the stored tensors, in the module's dtype.
+
+    A tied tensor may be stored under each of its names if the copies are equal.
+
+    Raises:
+        ChiasmError: as `agree`, before anything is filled; tied copies that differ.
+    """
+    for tensor, entry in agree(module, stored, names, source).values():
+        # The file's own pages become the tensor where the type agrees: nothing is copied.
+        tensor.data = entry.read().to(tensor.dtype)
+    first, whole = unique_state(module), module.state_dict(keep_vars=True)
+    twins = {names.theirs(name): whole[name] for name in whole.keys() - first.keys()}
+    for key, entry in stored.items():
+        tied = twins.get(names.spelt(key))
+        if tied is not None and not torch.equal(entry.read().to(tied.dtype), tied):
             raise ChiasmError(
-                f"{source}: {name} differs from the tensor that its config ties it to; "
+                f"{source}: {key} differs from the tensor that its config ties it to; "
                 "set tie_word_embeddings to false in config.json"
             )
 

@@ -1,6 +1,8 @@
 """Rotary positions in float32, on one axis or several."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Self
 
 import torch
 from jaxtyping import Float
@@ -13,6 +15,7 @@ class RotaryTables:
 
     cos: Tensor
     sin: Tensor
+    """Negated in the first half, so that a turn is `x cos + swapped(x) sin`."""
 
 
 class Rotary(nn.Module):
@@ -41,9 +44,17 @@ class Rotary(nn.Module):
         self.scale = scale
         self.sections = sections
 
+    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Self:
+        """Frequencies follow the model to a device but never to half precision."""
+        exact = self.frequencies
+        super()._apply(fn, recurse)
+        if not exact.is_meta and self.frequencies.dtype != exact.dtype:
+            self.frequencies = exact.to(self.frequencies.device)
+        return self
+
     def forward(self, position: Float[Tensor, "batch token axis"]) -> RotaryTables:
         """Tables for float32 positions; the result is float32 whatever the model's type."""
-        frequencies = self.frequencies.float()
+        frequencies = self.frequencies
         if self.sections:
             counts = torch.tensor(self.sections, device=position.device)
             axis = torch.arange(len(self.sections), device=position.device)
@@ -51,8 +62,8 @@ class Rotary(nn.Module):
         else:
             turned = position.float()[..., :1]
         angles = turned * frequencies
-        angles = torch.cat([angles, angles], dim=-1)
-        return RotaryTables(angles.cos() * self.scale, angles.sin() * self.scale)
+        cos, sin = angles.cos() * self.scale, angles.sin() * self.scale
+        return RotaryTables(torch.cat([cos, cos], dim=-1), torch.cat([-sin, sin], dim=-1))
 
 
 def rotate(
@@ -61,4 +72,4 @@ def rotate(
     """Turn each row of `x` by its tables."""
     cos, sin = tables.cos.unsqueeze(1).to(x.dtype), tables.sin.unsqueeze(1).to(x.dtype)
     first, second = x.chunk(2, dim=-1)
-    return x * cos + torch.cat([-second, first], dim=-1) * sin
+    return torch.addcmul(x * cos, torch.cat([second, first], dim=-1), sin)

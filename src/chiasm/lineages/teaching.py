@@ -13,3 +13,9 @@ def connector_only(*, learning_rate: float) -> Teaching:
         schedule="constant",
     )
     return Teaching(objective=NextToken(), stages=(stage,))
+
+
+def host_only(*, learning_rate: float) -> Teaching:
+    """One stage in which the host learns: all there is to teach where nothing is looked at."""
+    stage = Stage(name="host", trained=("decoder", "head"), learning_rate=learning_rate)
+    return Teaching(objective=NextToken(), stages=(stage,))

@@ -1,13 +1,16 @@
 """The plain vision-language model: encoder, MLP, tokens in the sequence, causal, text out."""
 
+from dataclasses import replace
+
 from chiasm.compression import NoCompression
 from chiasm.connectors import MLP
-from chiasm.data.pixels import SIGLIP
-from chiasm.encoders import VisionTransformer
+from chiasm.data.pixels import LLAVA, SIGLIP, Pixels
+from chiasm.encoders import EfficientNetLite0, VisionTransformer
 from chiasm.experts import SharedWeights
 from chiasm.fusion import InSequence
 from chiasm.heads import TextHead
-from chiasm.lineages.hosts import NANO
+from chiasm.lineages.encoders import CLIP_L_336
+from chiasm.lineages.hosts import NANO, SMOLLM2_135M, VICUNA_7B
 from chiasm.objectives import NextToken
 from chiasm.spec import Answers, Fixed, Scale, Stage, Teaching
 from chiasm.visibility import Causal, Everything, Sight
@@ -25,21 +28,84 @@ SCRATCH = Teaching(
 )
 """One stage, everything taught: what a nano model needs."""
 
-VISION_LANGUAGE = {
-    Scale.NANO: Answers(
-        views=Fixed(64, 64),
-        pixels=SIGLIP,
-        encoder=VisionTransformer(
-            patch=8, width=128, depth=1, heads=4, ff_width=256, stem=(32, 64, 128)
+ADAPTED = Teaching(
+    objective=NextToken(),
+    stages=(
+        Stage(name="alignment", trained=("connector", "fusion"), learning_rate=1e-3, share=0.3),
+        Stage(
+            name="adaptation",
+            trained=("connector", "fusion", "decoder", "head"),
+            learning_rate=1e-4,
+            share=0.7,
         ),
-        connector=MLP(),
-        fusion=InSequence(),
-        visibility=Sight(sequence=Causal(), memory=Everything()),
-        experts=SharedWeights(),
-        compression=NoCompression(),
-        head=TextHead(),
-        teaching=SCRATCH,
-        host=NANO,
-        template="nano",
+    ),
+)
+"""The new parts first, then they and the host, beside a frozen encoder."""
+
+LLAVA_1_5 = Teaching(
+    objective=NextToken(),
+    stages=(
+        Stage(
+            name="alignment",
+            trained=("connector", "fusion"),
+            learning_rate=1e-3,
+            share=558 / (558 + 665),
+            batch=256,
+            warmup=0.03,
+            betas=(0.9, 0.999),
+        ),
+        Stage(
+            name="instruction",
+            trained=("connector", "fusion", "decoder", "head"),
+            learning_rate=2e-5,
+            share=665 / (558 + 665),
+            batch=128,
+            warmup=0.03,
+            betas=(0.9, 0.999),
+        ),
+    ),
+)
+"""558K captions, then 665K conversations, one epoch each; the encoder is frozen."""
+
+LITE = Pixels(mean=(127 / 255,) * 3, std=(128 / 255,) * 3)
+"""What TensorFlow taught the Lite models with, (value - 127) / 128; the whole picture, squashed."""
+
+_NANO = Answers(
+    views=Fixed(64, 64),
+    pixels=SIGLIP,
+    encoder=VisionTransformer(
+        patch=8, width=128, depth=1, heads=4, ff_width=256, stem=(32, 64, 128)
+    ),
+    connector=MLP(),
+    fusion=InSequence(),
+    visibility=Sight(sequence=Causal(), memory=Everything()),
+    experts=SharedWeights(),
+    compression=NoCompression(),
+    head=TextHead(),
+    teaching=SCRATCH,
+    host=NANO,
+    template="nano",
+)
+
+VISION_LANGUAGE = {
+    Scale.NANO: _NANO,
+    Scale.SMOL: replace(
+        _NANO,
+        views=Fixed(224, 224),
+        pixels=LITE,
+        encoder=EfficientNetLite0(),
+        teaching=ADAPTED,
+        host=SMOLLM2_135M,
+        template="chatml",
+    ),
+    Scale.PAPER: replace(
+        _NANO,
+        views=Fixed(336, 336),
+        pixels=LLAVA,
+        encoder=CLIP_L_336,
+        teaching=LLAVA_1_5,
+        host=VICUNA_7B,
+        template="vicuna",
     ),
 }
+"""LLaVA-1.5 (arXiv 2310.03744) at its own size, from packaged parts, and from scratch."""

@@ -1,5 +1,6 @@
 """What a slot of the stack may read in one call besides the hidden states."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol
@@ -34,9 +35,16 @@ class Reading:
     """None in a cached step that brings no new media."""
     source: Int[Tensor, "batch token"] | None
     """Which memory token each row stands for, -1 for none."""
-    permission: Permission | None
-    """Which rows may read which memory tokens."""
+    in_order: bool
+    """True when the first rows stand for the memory's tokens 0, 1, 2, … and no other row for one."""
+    permit: Callable[[], Permission | None]
+    """Makes `permission`, the first time that a layer asks."""
     cache: MemoryCache | None
+
+    @property
+    def permission(self) -> Permission | None:
+        """Which rows may read which memory tokens; None when there is no memory."""
+        return self.permit()
 
 
 class Before(Protocol):

@@ -46,9 +46,10 @@ class Rule:
 
     @property
     def looks_ahead(self) -> bool:
-        """True when a row may see later rows: then what it holds depends on them, and a prefix
-        cannot be shared by packed segments or cached before the rest is known."""
-        return False
+        """Whether a row may see later rows: then what it holds depends on them, and a prefix
+        cannot be shared by packed segments or cached before the rest is known. True unless a rule
+        is sure that it never permits a later row."""
+        return True
 
     def __and__(self, other: "Rule") -> "Rule":
         return Both(self, other)
@@ -73,7 +74,7 @@ class Both(Rule):
 
     @property
     def looks_ahead(self) -> bool:
-        return self.left.looks_ahead or self.right.looks_ahead
+        return self.left.looks_ahead and self.right.looks_ahead
 
 
 @dataclass(frozen=True)
@@ -102,10 +103,6 @@ class Not(Rule):
     def at(self, layer: int) -> Rule:
         return Not(self.inner.at(layer))
 
-    @property
-    def looks_ahead(self) -> bool:
-        return self.inner.looks_ahead
-
 
 @dataclass(frozen=True)
 class QueryRows(Rule):
@@ -124,6 +121,10 @@ class OwnRow(Rule):
 
     def permit(self, q: Side, k: Side) -> Tensor:
         return q.order == k.order
+
+    @property
+    def looks_ahead(self) -> bool:
+        return False
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,7 @@ from chiasm.compression import NoCompression
 from chiasm.connectors import NoConnector
 from chiasm.encoders import NoEncoder
 from chiasm.fusion import NoFusion
+from chiasm.lineages.teaching import host_only
 from chiasm.lineages.vision_language import VISION_LANGUAGE
 from chiasm.spec import Card, NoViews, System, derive, register
 
@@ -30,6 +31,8 @@ SYSTEM = register(
                 compression=NoCompression(),
                 fusion=NoFusion(),
             ),
+            smol=dict(teaching=host_only(learning_rate=1e-4)),
+            paper=dict(teaching=host_only(learning_rate=2e-5)),
         ),
     )
 )

@@ -27,7 +27,7 @@ from chiasm.training.interrupt import Interrupt, Interrupted
 from chiasm.training.metrics import Curve, Metrics
 from chiasm.training.optimiser import clip, optimiser, set_rate
 from chiasm.training.prefetch import Ahead, Collates, Window, listed, windows
-from chiasm.training.self_check import Fingerprint, check
+from chiasm.training.self_check import Fingerprint, check, refuse_blind
 from chiasm.training.state import Position
 
 _COUNTED = 4
@@ -109,6 +109,8 @@ class Trainer:
         Raises Interrupted after a signal (the state is saved), ChiasmError if the loss or gradient
         is not finite (the state before stays).
         """
+        for stage in self.stages:
+            refuse_blind(stage, self.dataset)
         self.out.mkdir(parents=True, exist_ok=True)
         self.display.stages([(stage, count(self.model, stage.trained)) for stage in self.stages])
         chosen = self._course()
@@ -224,7 +226,9 @@ class Trainer:
         for piece in window.pieces:
             with precisions.autocast(self.precision, device):
                 loss = self.model.loss(piece.to(device), total=window.labels)
-            loss.backward()
+            # Text without images depends on nothing that learns while only the connector does.
+            if loss.requires_grad:
+                loss.backward()
             losses.append(loss.detach())
         norm = clip(adam, stage.clip)
         # One transfer for both numbers, before the update: a broken step leaves the weights whole.

@@ -76,7 +76,7 @@ def restore(chosen: AdamW, model: nn.Module, state: Mapping[str, Tensor]) -> Non
 
 
 def clip(chosen: AdamW, most: float) -> Tensor:
-    """Scale all gradients so that their joint L2 norm is at most `most`; returns the norm before."""
+    """Scale all gradients to a joint L2 norm of at most `most`; returns the norm before."""
     members = [p for group in chosen.param_groups for p in group["params"]]
     return nn.utils.clip_grad_norm_(members, most)
 

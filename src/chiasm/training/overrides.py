@@ -3,6 +3,7 @@
 import ast
 import dataclasses
 from collections.abc import Iterable
+from enum import Enum
 from typing import Any
 
 from chiasm.errors import Misuse
@@ -10,56 +11,75 @@ from chiasm.spec import Answers
 
 
 def override(answers: Answers, settings: Iterable[str]) -> Answers:
-    """`answers` with each `a.b=value` applied in turn; a number in the path picks from a tuple.
+    """`answers` with every `a.b=value` applied, all at once; a number in a path picks from a tuple.
 
     A value is a Python literal (`2e-3`, `True`, `(3, 5)`, `None`), anything else is text; it must
     be of the type it replaces. Raises Misuse naming the fields there are.
     """
+    tree: dict[str, Any] = {}
     for setting in settings:
         path, equals, text = setting.partition("=")
-        if not equals or not path:
+        names = [name.strip() for name in path.split(".")]
+        if not equals or not all(names):
             raise Misuse(f"--set {setting}: write a field and a value, such as host.width=64")
-        answers = _replaced(answers, path.strip().split("."), text.strip(), setting)
-    return answers
+        branch = tree
+        for name in names[:-1]:
+            branch = branch.setdefault(name, {})
+            if not isinstance(branch, dict):
+                raise Misuse(f"--set {setting}: {name} is set as a whole too; keep one of the two")
+        branch[names[-1]] = text.strip()
+    return _replaced(answers, tree, "") if tree else answers
 
 
-def _replaced(owner: Any, path: list[str], text: str, setting: str) -> Any:
-    if not path:
-        return _value(text, owner, setting)
-    name, *rest = path
+def _replaced(owner: Any, tree: dict[str, Any], path: str) -> Any:
+    """`owner` with the branches of `tree` in place; those it checks together arrive together."""
+    owned: dict[str, Any] = {}
     if isinstance(owner, tuple):
-        if not name.isdigit() or int(name) >= len(owner):
-            raise Misuse(f"--set {setting}: {name!r} is not one of 0 to {len(owner) - 1}")
-        at = int(name)
-        return (*owner[:at], _replaced(owner[at], rest, text, setting), *owner[at + 1 :])
-    fields = [field.name for field in dataclasses.fields(owner)] if _is_answer(owner) else []
-    if name not in fields:
-        raise Misuse(
-            f"--set {setting}: {type(owner).__name__} has no field {name!r}; "
-            f"it has {', '.join(fields) or 'none'}"
-        )
-    found = _replaced(getattr(owner, name), rest, text, setting)
+        owned = {str(at): value for at, value in enumerate(owner)}
+    elif _is_answer(owner):
+        owned = {field.name: getattr(owner, field.name) for field in dataclasses.fields(owner)}
+    new: dict[str, Any] = {}
+    for name, branch in tree.items():
+        here = f"{path}.{name}" if path else name
+        if name not in owned:
+            raise Misuse(
+                f"--set {here}: {type(owner).__name__} has no {name!r}; "
+                f"it has {', '.join(owned) or 'no fields'}"
+            )
+        grow = _replaced if isinstance(branch, dict) else _value
+        new[name] = grow(owned[name], branch, here)
+    if isinstance(owner, tuple):
+        return tuple((owned | new).values())
     try:
-        return dataclasses.replace(owner, **{name: found})
+        return dataclasses.replace(owner, **new)
     except ValueError as error:
-        raise Misuse(f"--set {setting}: {error}") from None
+        raise Misuse(f"--set {path or '(answers)'}: {error}") from None
 
 
 def _is_answer(owner: Any) -> bool:
     return dataclasses.is_dataclass(owner) and not isinstance(owner, type)
 
 
-def _value(text: str, before: Any, setting: str) -> Any:
+def _member(before: Enum, value: Any, path: str) -> Enum:
+    try:
+        return type(before)(value)
+    except ValueError:
+        known = ", ".join(str(member.value) for member in type(before))
+        raise Misuse(f"--set {path}={value}: choose {known}") from None
+
+
+def _value(before: Any, text: str, path: str) -> Any:
+    if _is_answer(before):
+        raise Misuse(f"--set {path}={text}: {type(before).__name__} is set by its fields; name one")
     try:
         value = ast.literal_eval(text)
     except (ValueError, SyntaxError):
         value = text
     if isinstance(before, float) and type(value) is int:
         value = float(value)
-    if _is_answer(before):
-        raise Misuse(f"--set {setting}: {type(before).__name__} is set field by field; name one")
-    if before is not None and value is not None and not isinstance(value, type(before)):
-        raise Misuse(
-            f"--set {setting}: {text!r} is not a {type(before).__name__}, as {before!r} is"
-        )
+    if isinstance(before, Enum):
+        return _member(before, value, path)
+    if before is not None and value is not None and type(value) is not type(before):
+        kind = type(before).__name__
+        raise Misuse(f"--set {path}={text}: not of type {kind}, as {before!r} is")
     return value

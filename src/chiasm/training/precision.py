@@ -10,7 +10,7 @@ PRECISIONS = ("auto", "fp32", "bf16")
 
 
 def resolve(precision: str, device: torch.device) -> str:
-    """ "fp32" or "bf16"; "auto" takes bf16 where matrix units for it exist (a GPU, a CPU with AMX).
+    """The format to compute in: "auto" is bf16 where a GPU or a CPU's AMX units have it, else fp32.
 
     Raises Misuse for another name.
     """

@@ -1,40 +1,34 @@
-"""A whole run in one folder: prepare, teach, export, and refuse what would mix two runs."""
+"""A whole run, from a system and data to a checkpoint folder."""
 
 import hashlib
-import json
-import os
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
-from filelock import FileLock, Timeout
 
 from chiasm.data import Dataset, load
 from chiasm.data.collate import Collator
 from chiasm.errors import ChiasmError, Misuse
-from chiasm.hub.tensors import unique_state, write_tensors
-from chiasm.spec import Scale, System, scale_named
+from chiasm.hub import save
+from chiasm.spec import System, scale_named
 from chiasm.spec import system as by_slug
 from chiasm.training import state as states
 from chiasm.training.budget import Budget
-from chiasm.training.display import Display, Silent
+from chiasm.training.display import Display, default
 from chiasm.training.interrupt import Interrupted
 from chiasm.training.loop import Options, Trainer
 from chiasm.training.prepare import Prepared, prepare
-from chiasm.training.state import Position
-
-FILE = "run.json"
-_LOCK = ".lock"
+from chiasm.training.record import abandon, claimed, finished, read, write
 
 
 def train(
     system: System | str,
-    *,
-    scale: str = Scale.NANO,
-    data: Dataset | str = "easy-vqa",
+    scale: str,
+    data: Dataset | str,
     budget: Budget,
     out: Path | str,
+    *,
     seed: int = 0,
     overrides: Sequence[str] = (),
     options: Options | None = None,
@@ -46,14 +40,15 @@ def train(
     """Teach a system and leave a checkpoint that `chiasm.load` opens; returns its folder, `out`.
 
     `data` is a data set or the name of one, `overrides` are `a.b=value` settings of the answers,
-    `threads` the CPU threads used (None: torch's own choice). `out` also holds `metrics.jsonl` and
+    `threads` the CPU threads used (None: as torch has it set), `display` what shows the progress
+    (None: a bar on a terminal, lines elsewhere). `out` also holds `metrics.jsonl` and
     `run.json` (settings; once finished, steps, samples and seconds). With `resume`, a run that was
     stopped or killed goes on exactly; a finished one is left as it is. Without, an `out` that is
     not empty is refused. Raises Interrupted after SIGINT or SIGTERM, Misuse for settings that
     differ from those the folder began with.
     """
     chosen = by_slug(system) if isinstance(system, str) else system
-    options, display, out = options or Options(), display or Silent(), Path(out)
+    options, display, out = options or Options(), display or default(), Path(out)
     dataset = load(data) if isinstance(data, str) else data
     if threads is not None:
         if threads < 1:
@@ -62,7 +57,7 @@ def train(
     settings = {
         "system": chosen.slug,
         "scale": str(scale_named(scale)),
-        "data": dataset.name,
+        "data": Path(dataset.name).name,
         "data_sha256": _digest(dataset),
         "seed": seed,
         "budget": budget.entries(),
@@ -71,8 +66,8 @@ def train(
         "precision": options.precision,
         "overrides": list(overrides),
     }
-    with _claimed(out):
-        if _begun(out, settings, resume, display):
+    with claimed(out):
+        if finished(out, settings, resume, display):
             return out
         ready = prepare(chosen, scale, dataset, seed, overrides=overrides, device=_device(device))
         trainer = Trainer(
@@ -85,79 +80,49 @@ def train(
             options=options,
             display=display,
         )
+        write(out, {"settings": settings})
         try:
-            end = trainer.run()
+            trainer.run()
         except Interrupted:
-            _export(ready, out, chosen.slug, scale, trainer.position)
+            _export(ready, out, settings, _result(trainer))
             raise
-        _export(ready, out, chosen.slug, scale, end)
-        _write(out, {"settings": settings, "result": _result(trainer, end)})
+        except ChiasmError:
+            if trainer.position.step == 0:
+                abandon(out)
+            raise
+        taught = _result(trainer)
+        _export(ready, out, settings, taught)
+        write(out, {"settings": settings, "result": taught})
         states.forget(out)
     return out
 
 
 def result(out: Path | str) -> dict[str, Any] | None:
     """What `run.json` says of a finished run: steps, samples, seconds, precision, threads."""
-    return _read(Path(out)).get("result")
+    return read(Path(out)).get("result")
 
 
-class _claimed:
-    """Holds the run's folder, so that two processes never write into it at once."""
-
-    def __init__(self, out: Path) -> None:
-        self._out = out
-
-    def __enter__(self) -> None:
-        if self._out.exists() and not self._out.is_dir():
-            raise Misuse(f"{self._out} is a file; name a folder with --out")
-        self._out.mkdir(parents=True, exist_ok=True)
-        self._lock = FileLock(self._out / _LOCK)
-        try:
-            self._lock.acquire(timeout=0)
-        except Timeout:
-            raise Misuse(f"{self._out}: another process is training here; wait for it") from None
-
-    def __exit__(self, *_: object) -> None:
-        self._lock.release()
+def _export(ready: Prepared, out: Path, settings: dict[str, Any], taught: dict[str, Any]) -> None:
+    """The model as it is now, as a checkpoint folder that says what it was taught."""
+    save(
+        ready.model,
+        out,
+        slug=settings["system"],
+        scale=settings["scale"],
+        tokenizer=ready.tokenizer,
+        template=ready.template,
+        extra={"training": settings | taught},
+    )
 
 
-def _begun(out: Path, settings: dict[str, Any], resume: bool, display: Display) -> bool:
-    """Write or compare the run's settings; True when the run is finished already."""
-    held = [path.name for path in out.iterdir() if path.name != _LOCK]
-    if not held:
-        if resume:
-            display.note(f"nothing to resume in {out}: starting from the beginning")
-        _write(out, {"settings": settings})
-        return False
-    if not resume:
-        raise Misuse(f"{out} is not empty; give --resume to go on with it, or another --out")
-    before = _read(out)
-    for name, value in settings.items():
-        if (began := before["settings"].get(name)) != value:
-            raise Misuse(
-                f"{out} was begun with {name} {_short(began)}, not {_short(value)}; "
-                f"resume with the same, or give another --out"
-            )
-    if "result" in before:
-        display.note(f"{out} is finished: {before['result']['steps']} steps were taught")
-        return True
-    return False
-
-
-def _export(ready: Prepared, out: Path, slug: str, scale: str, position: Position) -> None:
-    """The model as a checkpoint folder, with what it was taught."""
-    write_tensors(unique_state(ready.model), out / "model.safetensors")
-    ready.tokenizer.save_pretrained(out)
-    ready.template.save(out)
-
-
-def _result(trainer: Trainer, end: Position) -> dict[str, Any]:
+def _result(trainer: Trainer) -> dict[str, Any]:
+    end = trainer.position
     return {
         "steps": end.step,
         "samples": end.samples,
         "seconds": end.seconds,
         "samples_per_second": end.samples / end.seconds if end.seconds else None,
-        "precision": trainer.precision,
+        "computed_in": trainer.precision,
         "threads": end.threads,
         "device": str(trainer.model.device),
         "torch": torch.__version__,
@@ -186,25 +151,3 @@ def _digest(dataset: Dataset) -> str:
         )
         sha.update(repr((said, tuple(turns))).encode(errors="surrogatepass"))
     return sha.hexdigest()
-
-
-def _short(value: Any) -> str:
-    text = json.dumps(value)
-    return text if len(text) <= 80 else f"{text[:77]}..."
-
-
-def _read(out: Path) -> dict[str, Any]:
-    try:
-        found = json.loads((out / FILE).read_text(encoding="utf-8"))
-        found["settings"], found.get("result")
-    except FileNotFoundError:
-        raise Misuse(f"{out} holds no run to resume ({FILE} is missing); check --out") from None
-    except (OSError, ValueError, TypeError, KeyError) as error:
-        raise ChiasmError(f"{out / FILE}: cannot be read ({error}); start the run anew") from None
-    return found
-
-
-def _write(out: Path, entries: dict[str, Any]) -> None:
-    new = out / f".{FILE}.new"
-    new.write_text(json.dumps(entries, indent=2) + "\n", encoding="utf-8")
-    os.replace(new, out / FILE)

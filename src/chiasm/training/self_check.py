@@ -5,8 +5,10 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from chiasm.errors import ChiasmError
+from chiasm.data import Dataset
+from chiasm.errors import ChiasmError, Misuse
 from chiasm.model import part_of
+from chiasm.spec import Stage
 
 _MEDIA = ("encoder", "connector", "fusion")
 """Parts that a batch without images does not reach."""
@@ -27,6 +29,15 @@ class Fingerprint:
     def moved(self, after: "Fingerprint") -> set[str]:
         """Names of the tensors that differ."""
         return {name for name, value in self.sums.items() if after.sums[name] != value}
+
+
+def refuse_blind(stage: Stage, dataset: Dataset) -> None:
+    """Raise Misuse for a stage that learns from images alone, on data that has none."""
+    if set(stage.trained) <= set(_MEDIA) and not any(example.images for example in dataset):
+        raise Misuse(
+            f"stage {stage.name!r} teaches only {', '.join(stage.trained)}, but none of the "
+            f"{len(dataset):,} samples of {dataset.name} has an image; add images"
+        )
 
 
 def check(model: nn.Module, before: Fingerprint, *, images: bool, stage: str) -> None:

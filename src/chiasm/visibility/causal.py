@@ -23,6 +23,10 @@ class Causal(Rule):
     def permit(self, q: Side, k: Side) -> Tensor:
         return k.order <= q.order
 
+    @property
+    def looks_ahead(self) -> bool:
+        return False
+
 
 @dataclass(frozen=True)
 class Window(Rule):

@@ -15,10 +15,6 @@ class Everything(Rule):
     def permit(self, q: Side, k: Side) -> Tensor:
         return (q.order == q.order) & (k.order == k.order)
 
-    @property
-    def looks_ahead(self) -> bool:
-        return True
-
 
 @dataclass(frozen=True)
 class NotRole(Rule):
@@ -61,7 +57,3 @@ class VisualSeesQuestion(Rule):
         media = q.modality != int(Modality.TEXT)
         question = (k.modality == int(Modality.TEXT)) & (k.role == int(Role.USER))
         return media & question & (q.turn == k.turn) & (k.order > q.order)
-
-    @property
-    def looks_ahead(self) -> bool:
-        return True

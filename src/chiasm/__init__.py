@@ -1,0 +1,39 @@
+"""chiasm: multimodal models as written answers to eight questions.
+
+Names are imported when first used, so that `import chiasm` stays light.
+"""
+
+from importlib import import_module
+from importlib.metadata import PackageNotFoundError, version
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from chiasm.build import build
+    from chiasm.hub.read import load
+    from chiasm.spec.registry import registered as systems
+    from chiasm.spec.registry import system
+
+_LAZY = {
+    "build": ("chiasm.build", "build"),
+    "load": ("chiasm.hub.read", "load"),
+    "system": ("chiasm.spec.registry", "system"),
+    "systems": ("chiasm.spec.registry", "registered"),
+}
+
+try:
+    __version__ = version("chiasm")
+except PackageNotFoundError:  # run from a source tree that was never installed
+    __version__ = "0"
+
+__all__ = ["__version__", "build", "load", "system", "systems"]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _LAZY:
+        raise AttributeError(f"module 'chiasm' has no attribute {name!r}")
+    module, held = _LAZY[name]
+    return getattr(import_module(module), held)
+
+
+def __dir__() -> list[str]:
+    return __all__

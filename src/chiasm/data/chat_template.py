@@ -1,0 +1,56 @@
+"""Prompts in the words of a transformers folder's own chat template."""
+
+from collections.abc import Sequence, Sized
+from typing import Any
+
+from transformers import PreTrainedTokenizerBase
+
+from chiasm.data.example import Turn
+from chiasm.data.render import Rendered
+from chiasm.errors import ChiasmError, Misuse
+from chiasm.stream.identity import Role
+
+
+def render_chat(
+    tokenizer: PreTrainedTokenizerBase,
+    image_token: str,
+    images: Sized,
+    turns: Sequence[Turn],
+    *,
+    system: str = "",
+) -> list[Rendered]:
+    """The ids of a prompt up to where its last answer begins, as the tokenizer's template writes it.
+
+    Images stand before the first question. An image token typed by the user is refused: the
+    template could not tell it from an image.
+    """
+    if any(image_token in turn.question + turn.answer for turn in turns):
+        raise Misuse(f"the question holds {image_token}, which stands for an image; leave it out")
+    messages: list[dict[str, Any]] = []
+    if system:
+        messages.append({"role": "system", "content": [{"type": "text", "text": system}]})
+    for number, turn in enumerate(turns):
+        shown = [{"type": "image"}] * (len(images) if number == 0 else 0)
+        said = {"type": "text", "text": turn.question}
+        messages.append({"role": "user", "content": [*shown, said]})
+        if number < len(turns) - 1:
+            answer = [{"type": "text", "text": turn.answer}]
+            messages.append({"role": "assistant", "content": answer})
+    text = tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=True)
+    parts = str(text).split(image_token)
+    if len(parts) != len(images) + 1:
+        raise ChiasmError(
+            f"the folder's chat template writes {len(parts) - 1} places for {len(images)} images; "
+            "its template takes no images"
+        )
+    out: list[Rendered] = []
+    for at, part in enumerate(parts):
+        if at:
+            out.append(Rendered([], Role.USER, False, at - 1, 0))
+        ids: list[int] = tokenizer(part, add_special_tokens=at == 0)["input_ids"] if part else []
+        # A template that writes its own start must not get a second one.
+        if len(ids) > 1 and ids[0] == ids[1] == tokenizer.bos_token_id:
+            ids = ids[1:]
+        if ids:
+            out.append(Rendered(ids, Role.USER, False, None, 0))
+    return out

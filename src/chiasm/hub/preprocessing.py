@@ -1,0 +1,60 @@
+"""How a transformers folder says that its images are cut, resized and normalised."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from PIL import Image
+
+from chiasm.data.pixels import Pixels
+from chiasm.errors import ChiasmError
+from chiasm.spec import Answers, NativeResolution
+
+_FILES = ("preprocessor_config.json", "processor_config.json")
+
+
+def none(answers: Answers, folder: Path) -> Answers:
+    """Nothing is looked at."""
+    return answers
+
+
+def one_size(answers: Answers, folder: Path) -> Answers:
+    """Every image becomes one size, by the folder's recipe; as before if it states none.
+
+    Raises:
+        ChiasmError: a recipe that `Pixels` cannot express.
+    """
+    if not any((folder / name).is_file() for name in _FILES):
+        return answers
+    return replace(answers, pixels=Pixels.from_transformers(folder))
+
+
+def native(answers: Answers, folder: Path) -> Answers:
+    """Images keep their proportions (Idefics2's processor); as before if the folder states none.
+
+    Raises:
+        ChiasmError: a damaged file, or one without the two edges.
+    """
+    path = next((folder / name for name in _FILES if (folder / name).is_file()), None)
+    if path is None:
+        return answers
+    try:
+        entries: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        entries = entries.get("image_processor", entries)
+        size = entries["size"]
+        views = NativeResolution(
+            longest=int(size["longest_edge"]),
+            shortest=int(size["shortest_edge"]),
+            split=bool(entries.get("do_image_splitting", False)),
+        )
+        pixels = Pixels(
+            mean=tuple(entries["image_mean"]),
+            std=tuple(entries["image_std"]),
+            fit="native",
+            resample=Image.Resampling(entries["resample"]).name.lower(),
+        )
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        reason = " ".join(f"{type(error).__name__}: {error}".split())
+        raise ChiasmError(f"{path}: not a recipe for native sizes ({reason:.120})") from None
+    return replace(answers, views=views, pixels=pixels)

@@ -1,0 +1,87 @@
+"""Laws: a sample's outputs depend neither on its companions nor on how it is padded."""
+
+from dataclasses import replace
+
+import pytest
+import torch
+
+from chiasm.spec import Answers
+from chiasm.stream import Inputs, TokenTable
+from tests.tiny import batch, close, every, ragged, real, shared_model, tiny
+
+
+@pytest.mark.parametrize("side", ["right", "left"])
+@pytest.mark.parametrize("slug", every())
+def test_batched_equals_single(slug, side):
+    model = shared_model(slug)
+    together = batch(tiny(slug), ragged(), side=side)
+    logits = model(together)
+    for number, sample in enumerate(ragged()):
+        alone = model(batch(tiny(slug), [sample]))[0]
+        close(logits[number][real(together)[number]], alone, 1e-4)
+
+
+@pytest.mark.parametrize("slug", every())
+def test_more_padding_changes_nothing(slug):
+    model = shared_model(slug)
+    short = batch(tiny(slug), ragged())
+    expected = model(short)[real(short)]
+    for side in ("right", "left"):
+        long = batch(tiny(slug), ragged(), side=side, length=short.ids.shape[1] + 5)
+        close(model(long)[real(long)], expected, 1e-5)
+
+
+def scrambled(table: TokenTable, generator: torch.Generator) -> TokenTable:
+    """Other identities for the rows that are not real; what counts for sorting stays."""
+
+    def other(column: torch.Tensor) -> torch.Tensor:
+        return torch.randint(0, 7, column.shape, generator=generator).to(column.dtype)
+
+    pad = ~table.valid
+    return replace(
+        table,
+        item=torch.where(pad, other(table.item), table.item),
+        turn=torch.where(pad, other(table.turn), table.turn),
+        role=torch.where(pad, other(table.role), table.role),
+        unit=torch.where(pad, other(table.unit), table.unit),
+        position=torch.where(pad.unsqueeze(-1), other(table.position), table.position),
+    )
+
+
+def empty_patches(answers: Answers, inputs: Inputs) -> torch.Tensor:
+    """True for pixels of patches that hold none of the image (a part of a patch counts as one)."""
+    height, width = inputs.images.shape[-2:]
+    rows, columns = answers.encoder.grid((height, width))
+    p, q = height // rows, width // columns
+    whole = inputs.image_valid.unfold(1, p, p).unfold(2, q, q).any(-1).any(-1)
+    return ~whole.repeat_interleave(p, 1).repeat_interleave(q, 2)
+
+
+def disturbed(answers: Answers, inputs: Inputs) -> Inputs:
+    """Other ids, pixels and identities wherever there is only padding."""
+    generator = torch.Generator().manual_seed(5)
+    ids = torch.randint(0, 101, inputs.ids.shape, generator=generator)
+    images, memory = inputs.images, inputs.memory
+    if images is not None and inputs.image_valid is not None:
+        noise = torch.randn(images.shape, generator=generator)
+        empty = empty_patches(answers, inputs)
+        assert bool(empty.any())
+        images = torch.where(empty.unsqueeze(1), noise, images)
+    return replace(
+        inputs,
+        ids=torch.where(real(inputs), inputs.ids, ids),
+        table=scrambled(inputs.table, generator),
+        images=images,
+        memory=None if memory is None else scrambled(memory, generator),
+    )
+
+
+@pytest.mark.parametrize("side", ["right", "left"])
+@pytest.mark.parametrize("slug", every())
+def test_padding_is_never_read(slug, side):
+    """Bit for bit: padded ids, padded pixels and the identities of padded rows."""
+    model, inputs = shared_model(slug), batch(tiny(slug), ragged(), side=side)
+    assert not bool(real(inputs).all())
+    other = disturbed(tiny(slug), inputs)
+    assert torch.equal(model(inputs)[real(inputs)], model(other)[real(inputs)])
+    assert torch.equal(model.loss(inputs), model.loss(other))

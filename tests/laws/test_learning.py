@@ -1,0 +1,82 @@
+"""Laws: what a stage teaches moves, what it freezes stays bit-identical."""
+
+import pytest
+import torch
+
+from chiasm.build import build
+from chiasm.model import PARTS, Model, part_of
+from chiasm.spec import registered
+from chiasm.stream import Inputs
+from chiasm.training.freezing import freeze
+from tests.tiny import batch, every, ragged, tiny
+
+STEPS = 3
+"""A zero gate opens in the first step; what lies behind it moves from the second."""
+
+
+def stages() -> list:
+    """Every distinct set of trained parts that a system's stages name, at any scale."""
+    found = []
+    for parameter in every():
+        slug = parameter.values[0]
+        scales = registered()[slug].scales.values()
+        named = {stage.trained: stage.name for a in scales for stage in a.teaching.stages}
+        found += [
+            pytest.param(slug, trained, id=f"{slug}-{name}", marks=parameter.marks)
+            for trained, name in named.items()
+        ]
+    return found
+
+
+def snapshot(model: Model) -> dict[str, torch.Tensor]:
+    return {name: tensor.detach().clone() for name, tensor in model.state_dict().items()}
+
+
+def teach(model: Model, inputs: Inputs) -> set[str]:
+    """A few steps; names of the parameters that received a gradient other than zero."""
+    taught = [p for p in model.parameters() if p.requires_grad]
+    optimiser = torch.optim.AdamW(taught, lr=1e-2, weight_decay=0.1)
+    received: set[str] = set()
+    for _ in range(STEPS):
+        optimiser.zero_grad()
+        model.loss(inputs).backward()
+        received |= {
+            name
+            for name, p in model.named_parameters()
+            if p.grad is not None and bool((p.grad != 0).any())
+        }
+        optimiser.step()
+    return received
+
+
+@pytest.mark.parametrize(("slug", "trained"), stages())
+def test_trained_parts_move_and_frozen_ones_do_not(slug, trained):
+    model = build(tiny(slug)).train()
+    freeze(model, trained)
+    before = snapshot(model)
+    received = teach(model, batch(tiny(slug), ragged()))
+    after = model.state_dict()
+    for name, parameter in model.named_parameters():
+        if part_of(name) in trained:
+            assert name in received, f"{name} received no gradient"
+            assert not torch.equal(before[name], after[name]), f"{name} did not move"
+        else:
+            assert parameter.grad is None
+    frozen = [name for name in before if part_of(name) not in trained]
+    moved = [name for name in frozen if not torch.equal(before[name], after[name])]
+    assert not moved
+
+
+@pytest.mark.parametrize("slug", every())
+def test_parts_are_all_there_is(slug):
+    """Every parameter belongs to one part, so that no stage can miss one."""
+    model = build(tiny(slug))
+    assert sum(len(model.part(part)) for part in PARTS) == len(list(model.parameters()))
+
+
+@pytest.mark.parametrize("slug", every())
+def test_the_loss_falls(slug):
+    model, inputs = build(tiny(slug)).train(), batch(tiny(slug), ragged())
+    first = float(model.loss(inputs))
+    teach(model, inputs)
+    assert float(model.loss(inputs)) < first
