@@ -115,9 +115,7 @@ def every(where: Callable[[Answers], bool] | None = None) -> list[Any]:
         pytest.param(
             slug,
             id=slug,
-            marks=[]
-            if value.no is None
-            else [pytest.mark.evidence(slug=slug, grade="lawful")],
+            marks=[] if value.no is None else [pytest.mark.evidence(slug=slug, grade="lawful")],
         )
         for slug, value in registered().items()
         if where is None or where(tiny(slug))

@@ -215,6 +215,23 @@ def test_layers_past_the_deepest_tap_do_not_run() -> None:
     assert moved == [True, False, False]
 
 
+@each_case
+def test_tokens_before_the_patches_can_be_kept(
+    model_type: str, settings: dict[str, Any], prefix: int
+) -> None:
+    model = reference(model_type, settings)
+    encoder = answer(model_type, settings, drop_first=0).build().eval()
+    encoder.model.load_state_dict(FAMILIES[model_type].network(model).state_dict())
+    size = sizes(settings)[0]
+    images = torch.randn(2, 3, *size)
+    features, states = encoder(images), outputs(model, model_type, images).hidden_states
+    torch.testing.assert_close(features.tokens, states[-2], atol=1e-5, rtol=1e-5)
+    rows, columns = encoder.answer.grid(size)
+    assert features.grid == (rows, columns)
+    assert rows * columns == features.tokens.shape[1]
+    assert (rows == 1) == (prefix > 0)
+
+
 def test_meta_device_allocates_nothing() -> None:
     with torch.device("meta"):
         encoder = TransformersVision(
@@ -353,6 +370,7 @@ class TestWeights:
         ({"model_type": "dinov2", "settings": (("width", 3),)}, "no setting 'width'"),
         ({"model_type": "dinov2", "taps": (13,)}, "tap 13 of a model of 12 layers"),
         ({"model_type": "dinov2", "taps": (-14,)}, "tap -14 of a model of 12 layers"),
+        ({"model_type": "dinov2", "drop_first": -1}, "drop_first -1 is below 0"),
     ],
 )
 def test_misuse_is_said_in_one_line(fields: dict[str, Any], said: str) -> None:

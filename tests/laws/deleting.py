@@ -22,19 +22,22 @@ import pytest
 from typer.testing import CliRunner
 
 
-def import_then_forget() -> list[str]:
-    """Import everything through the package, then the package no more; every system's slug."""
+def import_then_forget(repository: Path) -> list[str]:
+    """Import all that the package and its tests need, then forget both; every system's slug."""
     for name in ("build", "cli.main", "catalogue.collect"):
         importlib.import_module(f"chiasm.{name}")
     slugs = list(importlib.import_module("chiasm.spec").registered())
-    for name in [name for name in sys.modules if name.split(".")[0] == "chiasm"]:
-        del sys.modules[name]
+    collects(repository, "--collect-only", "tests")
+    for name, module in list(sys.modules.items()):
+        file = getattr(module, "__file__", None) or ""
+        if name.split(".")[0] in ("chiasm", "tests") or Path(file).is_relative_to(repository):
+            del sys.modules[name]
     return slugs
 
 
 def copy_of(source: Path, scratch: Path, deleted: str) -> Path:
     root = scratch / deleted.replace("/", "-")
-    shutil.copytree(source, root / "chiasm", ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copytree(source, root / "chiasm")
     (root / "chiasm" / deleted).unlink()
     return root
 
@@ -87,7 +90,7 @@ def forked(work: Callable[[], None], report: Path) -> list[str]:
 
 def main(repository: Path, scratch: Path) -> None:
     source = repository / "src" / "chiasm"
-    everyone = set(import_then_forget())
+    everyone = set(import_then_forget(repository))
     files = sorted(p.name for p in (source / "systems").glob("*.py") if p.name != "__init__.py")
     found: dict[str, list[str]] = {}
 

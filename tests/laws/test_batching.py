@@ -4,10 +4,10 @@ from dataclasses import replace
 
 import pytest
 import torch
+from tests.tiny import Picture, batch, close, every, looks, ragged, real, said, shared_model, tiny
 
 from chiasm.spec import Answers
 from chiasm.stream import Inputs, TokenTable
-from tests.tiny import batch, close, every, ragged, real, shared_model, tiny
 
 
 @pytest.mark.parametrize("side", ["right", "left"])
@@ -85,3 +85,23 @@ def test_padding_is_never_read(slug, side):
     other = disturbed(tiny(slug), inputs)
     assert torch.equal(model(inputs)[real(inputs)], model(other)[real(inputs)])
     assert torch.equal(model.loss(inputs), model.loss(other))
+
+
+@pytest.mark.parametrize("slug", every(looks))
+def test_images_may_be_listed_in_any_order_and_shared(slug):
+    """Who owns which image stands in `owners`, not in the order of the list."""
+    model = shared_model(slug)
+    samples = [(said(2, n), Picture(n % 3, 24 + n % 3, 40), said(3, n + 9)) for n in range(5)]
+    inputs = batch(tiny(slug), samples[:3])
+    order = torch.tensor([2, 0, 1])
+    moved = replace(
+        inputs,
+        images=inputs.images[order],
+        image_valid=None if inputs.image_valid is None else inputs.image_valid[order],
+        owners=order.argsort()[inputs.owners],
+    )
+    close(model(moved), model(inputs), 1e-5)
+    shared = batch(tiny(slug), samples)
+    assert len(shared.images) == 3
+    for number, sample in enumerate(samples):
+        close(model(shared)[number], model(batch(tiny(slug), [sample]))[0], 1e-4)

@@ -4,12 +4,14 @@ from collections.abc import Callable, Sequence
 
 import pytest
 import torch
+from tests.tiny import batch, close, cut, every, ragged, real, shared_model, tiny
 from torch import Tensor
 
 from chiasm.backbone import Cache, GrowingCache, StaticCache
+from chiasm.build import build
 from chiasm.model import Model
+from chiasm.spec import Answers
 from chiasm.stream import Inputs
-from tests.tiny import Sample, batch, close, cut, every, looks, ragged, real, shared_model, tiny
 
 CACHES: dict[str, Callable[[], Cache]] = {
     "growing": GrowingCache,
@@ -18,7 +20,7 @@ CACHES: dict[str, Callable[[], Cache]] = {
 
 
 def in_steps(model: Model, inputs: Inputs, cache: Cache, ends: Sequence[int]) -> Tensor:
-    """Logits of runs of rows that end at `ends`; images come with the runs before the last answers."""
+    """Logits of runs of rows that end at `ends`; later runs than the images' come without them."""
     starts = [0, *ends[:-1]]
     media = inputs.source.ge(0).any(0)
     last = int(media.nonzero().max()) + 1 if bool(media.any()) else 1
@@ -33,11 +35,6 @@ def prompts(slug: str, side: str) -> Inputs:
     return batch(tiny(slug), ragged(), side=side)
 
 
-def prefill(inputs: Inputs) -> int:
-    """Rows before the first of any sample's last rows: what one call must hold."""
-    return inputs.ids.shape[1] - 2
-
-
 @pytest.mark.parametrize("side", ["right", "left"])
 @pytest.mark.parametrize("kind", CACHES)
 @pytest.mark.parametrize("slug", every())
@@ -48,10 +45,8 @@ def test_cached_equals_uncached(slug, kind, side):
     close(got[real(inputs)], model(inputs)[real(inputs)], 1e-5)
 
 
-def chunkable(answers) -> bool:
+def chunkable(answers: Answers) -> bool:
     """A prompt may come in pieces where no row sees a later one and nothing is fused beforehand."""
-    from chiasm.build import build
-
     return (
         not answers.visibility.sequence.looks_ahead
         and build(answers, device="meta").decoder.prologue is None
@@ -66,15 +61,3 @@ def test_chunked_prefill_equals_one_pass(slug, kind):
     rows = inputs.ids.shape[1]
     got = in_steps(model, inputs, CACHES[kind](), [*range(2, rows, 7), rows])
     close(got[real(inputs)], model(inputs)[real(inputs)], 1e-5)
-
-
-@pytest.mark.parametrize("slug", every(looks))
-def test_a_cached_step_needs_no_image(slug):
-    """What a step reads of the images is in the cache: other pixels later change nothing."""
-    sample: Sample = ragged()[0]
-    model, inputs = shared_model(slug), batch(tiny(slug), [sample])
-    rows = inputs.ids.shape[1]
-    other = batch(tiny(slug), [tuple(p for p in sample)])
-    a = in_steps(model, inputs, GrowingCache(), [rows - 1, rows])
-    b = in_steps(model, other, StaticCache(rows), [rows - 1, rows])
-    close(a, b, 1e-6)

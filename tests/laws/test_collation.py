@@ -6,13 +6,13 @@ from pathlib import Path
 import pytest
 import torch
 from PIL import Image
+from tests.tiny import close, close_gradients, every, fresh, gradients, tiny
 
 from chiasm.data.collate import Collator
 from chiasm.data.example import Example, Turn
 from chiasm.data.templates import NANO
 from chiasm.data.tokenizer import fit_tokenizer
 from chiasm.spec import Answers, geometry
-from tests.tiny import close, close_gradients, every, fresh, gradients, tiny
 
 TURNS = (
     Turn("what shape is it?", "a circle"),

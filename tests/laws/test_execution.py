@@ -3,11 +3,6 @@
 from dataclasses import replace
 
 import pytest
-
-from chiasm.backbone import Execution
-from chiasm.model import Model
-from chiasm.spec import Answers
-from chiasm.stream import Inputs
 from tests.tiny import (
     batch,
     close,
@@ -20,6 +15,11 @@ from tests.tiny import (
     shared_model,
     tiny,
 )
+
+from chiasm.backbone import Execution
+from chiasm.model import Model
+from chiasm.spec import Answers
+from chiasm.stream import Inputs
 
 
 def dense_loss(model: Model, inputs: Inputs):
@@ -50,7 +50,7 @@ def test_planned_equals_masked_in_gradients(slug):
 
 
 def with_extras(answers: Answers) -> Answers:
-    """Everything a Llama-family host may have besides: biases, norms of queries and keys, windows."""
+    """All a Llama-family host may have besides: biases, norms of queries and keys, windows."""
     host = replace(
         answers.host,
         query_key_value_bias=True,

@@ -4,9 +4,6 @@ from dataclasses import replace
 
 import pytest
 import torch
-
-from chiasm.spec import Answers
-from chiasm.stream import Role
 from tests.tiny import (
     Picture,
     Sample,
@@ -21,6 +18,9 @@ from tests.tiny import (
     shared_model,
     tiny,
 )
+
+from chiasm.spec import Answers
+from chiasm.stream import Role
 
 
 def packable(answers: Answers) -> bool:

@@ -3,9 +3,9 @@
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
+from tests.tiny import batch, every, ragged, shared_model, tiny
 
 from chiasm.build import build
-from tests.tiny import batch, every, ragged, shared_model, tiny
 
 
 @pytest.mark.parametrize("slug", every())

@@ -2,11 +2,11 @@
 
 import pytest
 import torch
+from tests.tiny import batch, close, every, host_of, looks, ragged, real, said, tiny
 
 from chiasm.build import build
 from chiasm.spec import Answers
 from chiasm.visibility import Causal
-from tests.tiny import batch, close, every, host_of, looks, ragged, real, said, tiny
 
 
 def takes_no_rows(answers: Answers) -> bool:

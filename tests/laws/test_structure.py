@@ -152,7 +152,7 @@ FRONT_DOORS = {
 
 
 def test_behaviour_is_not_read_from_types():
-    """An `isinstance` on a spec is a branch for one member; the member's own method is the place."""
+    """An `isinstance` on a spec is a branch for one member; its own method is the place."""
     specs = dataclass_names()
     assert {"System", "Answers", "Host", "InSequence", "MLP"} <= specs
     found: dict[str, list[str]] = {}
@@ -174,7 +174,9 @@ def test_behaviour_is_not_read_from_names():
                 continue
             sides = [node.left, *node.comparators]
             texts = any(isinstance(s, ast.Constant) and isinstance(s.value, str) for s in sides)
-            names = any(isinstance(s, ast.Attribute) and s.attr in ("slug", "__name__") for s in sides)
+            names = any(
+                isinstance(s, ast.Attribute) and s.attr in ("slug", "__name__") for s in sides
+            )
             if texts and names:
                 wrong.append(where(path, node))
     assert not wrong
@@ -203,7 +205,8 @@ def test_every_answer_says_what_it_computes():
 @pytest.mark.parametrize("room", ROOMS)
 def test_a_room_names_its_members(room):
     """What a room's files define with `build`, `fill` or `permit` can be imported from the room,
-    except its null answers, which only specs that need them import."""
+    except its null answers, which only specs that need them import.
+    """
     package = __import__(f"chiasm.{room}", fromlist=["__all__"])
     verbs = {"fill", "permit", "judge", "emit"}
     defined = {

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import pytest
 import torch
+from tests.tiny import close, every, tiny
 from torch.nn.attention.flex_attention import create_mask
 
 from chiasm.layers import attend
@@ -22,7 +23,6 @@ from chiasm.visibility import (
     dense_permission,
     materialise,
 )
-from tests.tiny import close, every, tiny
 
 ROOM: tuple[Rule, ...] = (
     Causal(),
@@ -80,9 +80,7 @@ def test_block_mask_is_the_dense_mask(rule):
         block = block_mask(rule, q, k)
         dense = dense_mask(rule, q, k)
         batch, heads = q.shape[0], 1
-        made = create_mask(
-            block.mask_mod, batch, heads, q.shape[1], k.shape[1], device="cpu"
-        )
+        made = create_mask(block.mask_mod, batch, heads, q.shape[1], k.shape[1], device="cpu")
         assert torch.equal(made[:, 0], dense)
 
 
@@ -134,7 +132,9 @@ def plain_table(kind: str) -> TokenTable:
 @pytest.mark.parametrize("kind", ["whole", "right", "left", "packed", "shuffled"])
 def test_recognised_forms_attend_as_the_dense_mask_does(kind):
     rows = plain_table(kind)
-    q, k, v = (torch.randn(2, 3, 7, 5, generator=torch.Generator().manual_seed(n)) for n in range(3))
+    q, k, v = (
+        torch.randn(2, 3, 7, 5, generator=torch.Generator().manual_seed(n)) for n in range(3)
+    )
     cheap, dense = materialise(Causal(), rows, rows), dense_permission(Causal(), rows, rows)
     assert cheap.causal == (kind in ("whole", "right"))
     got, expected = attend(q, k, v, cheap), attend(q, k, v, dense)

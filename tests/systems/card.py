@@ -2,13 +2,13 @@
 
 import pytest
 import torch
+from tests.tiny import batch, ragged
 from torch import Tensor, nn
 
 from chiasm.build import build
 from chiasm.model import Model
 from chiasm.spec import Answers, Scale, System, geometry, registered
 from chiasm.stream import Features
-from tests.tiny import batch, ragged
 
 LARGE = (Scale.SMOL, Scale.PAPER)
 """Scales that are built without being allocated."""

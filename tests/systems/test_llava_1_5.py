@@ -3,14 +3,14 @@
 import pytest
 import torch
 from PIL import Image
+from tests.systems.card import builds_and_learns, count, on_meta, system_or_skip
+from tests.tiny import batch, close, host_of, ragged, real, said, shared_model, tiny
 
 from chiasm.connectors import MLP
 from chiasm.data.collate import Collator
 from chiasm.data.example import Example, Turn
 from chiasm.data.templates import NANO
 from chiasm.data.tokenizer import fit_tokenizer
-from tests.systems.card import builds_and_learns, count, on_meta, system_or_skip
-from tests.tiny import batch, close, host_of, ragged, real, said, shared_model, tiny
 
 SLUG = "llava-1.5"
 SYSTEM = system_or_skip(SLUG)

@@ -4,8 +4,6 @@ from dataclasses import replace
 
 import pytest
 import torch
-
-from chiasm.backbone import Execution
 from tests.systems.card import (
     Permuted,
     Watched,
@@ -15,6 +13,8 @@ from tests.systems.card import (
     system_or_skip,
 )
 from tests.tiny import Picture, batch, close, fresh, ragged, real, said, shared_model, tiny
+
+from chiasm.backbone import Execution
 
 SLUG = "saisa"
 SYSTEM = system_or_skip(SLUG)

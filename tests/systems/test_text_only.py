@@ -3,7 +3,6 @@
 from dataclasses import replace
 
 import torch
-
 from tests.systems.card import builds_and_learns, count, system_or_skip
 from tests.tiny import Picture, batch, ragged, said, shared_model, tiny
 

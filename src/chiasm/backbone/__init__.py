@@ -2,8 +2,8 @@
 
 from chiasm.backbone.cache import Cache, GrowingCache, StaticCache
 from chiasm.backbone.decoder import Decoder
-from chiasm.spec.reading import Execution
 from chiasm.backbone.stack import Permit, Stack
+from chiasm.spec.reading import Execution
 
 __all__ = [
     "Cache",

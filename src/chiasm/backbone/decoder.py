@@ -6,9 +6,9 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from chiasm.backbone.cache import Cache
-from chiasm.spec.reading import Execution, Prologue
 from chiasm.backbone.stack import Stack
 from chiasm.spec.host import Host
+from chiasm.spec.reading import Execution, Prologue
 from chiasm.stream import Stream
 
 

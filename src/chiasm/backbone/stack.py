@@ -1,4 +1,4 @@
-"""A stack of blocks: resolves the row plan, makes each layer's rule concrete once, runs the layers."""
+"""A stack of blocks: resolves the row plan, makes each rule concrete once, runs the layers."""
 
 import functools
 from collections.abc import Mapping, Sequence
@@ -12,9 +12,9 @@ from transformers.modeling_rope_utils import ROPE_INIT_FUNCTIONS
 from chiasm.backbone.block import Block, Runs, Updates
 from chiasm.backbone.cache import Cache
 from chiasm.backbone.layout import Layout, lay_out
-from chiasm.spec.reading import Before, Execution, Reading
 from chiasm.layers import Rotary
 from chiasm.spec.host import Host
+from chiasm.spec.reading import Before, Execution, Reading
 from chiasm.stream import Memory, Permission, RowPlan, Rule, Stream, TokenTable, as_mask
 from chiasm.stream.table import take
 
@@ -34,13 +34,16 @@ def rotary_of(host: Host) -> Rotary:
     from transformers import LlamaConfig
 
     config = LlamaConfig(
-        hidden_size=host.width,
+        hidden_size=host.heads * host.head_width,  # LlamaConfig wants a multiple of the heads
         num_attention_heads=host.heads,
         head_dim=host.head_width,
         max_position_embeddings=host.max_positions,
         rope_parameters={"rope_theta": host.rope_theta, **scaling},
     )
-    frequencies, scale = ROPE_INIT_FUNCTIONS[scaling["rope_type"]](config, torch.device("cpu"))
+    # transformers computes them on one named device, whatever the default (cost builds on meta).
+    with torch.device("cpu"):
+        frequencies, scale = ROPE_INIT_FUNCTIONS[scaling["rope_type"]](config, torch.device("cpu"))
+    frequencies = frequencies.to(torch.get_default_device())
     return Rotary(frequencies, scale=scale, sections=host.rope_sections)
 
 
@@ -138,7 +141,7 @@ def _gather(stream: Stream, layout: Layout) -> tuple[Tensor, TokenTable, Tensor 
 
 
 def _in_order(source: Tensor | None, memory: Memory | None) -> bool:
-    """Whether the first rows stand for all memory tokens in turn, as a planned layout stores them."""
+    """Whether the first rows stand for all memory tokens in turn, as planned layouts store them."""
     if source is None or memory is None or source.shape[1] < memory.tokens.shape[1]:
         return False
     first, rest = source.tensor_split([memory.tokens.shape[1]], dim=1)
@@ -154,4 +157,3 @@ def _same_or_cut(table: TokenTable, rows: slice) -> TokenTable:
     """The table itself when the run is all of it, so that "queries are keys" stays visible."""
     whole = rows == slice(0, table.shape[1])
     return table if whole else table.cut(rows)
-

@@ -57,6 +57,6 @@ def compare(
         limit=limit,
     )
     results, majority = compare_systems(comparison, out, tell=console.print)
-    console.width = max(console.width, 130)
-    console.print(table(results, majority))
+    console.print(table(results, majority), width=max(console.width, 110), crop=False)
+    console.print("FLOPs, KV, ms and peak memory: one prefill of a test image and its first question.")
     console.print(f"report: {out / 'report.html'}")

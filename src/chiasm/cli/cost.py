@@ -18,7 +18,7 @@ CONVENTIONS = (
     "tables: the convention of the LLaVA family's tables: 2 FLOPs a multiply-add, dense attention "
     "pairs, connector + decoder (slots and pre-fusion included), no vision encoder, no LM head.",
     "executed: what the row plan runs: visible pairs only, encoder and the head on the last row "
-    "included. Encoder and head columns belong to it alone.",
+    "included. Encoder and head belong to it alone; the encoder is counted for the image itself.",
 )
 
 
@@ -76,7 +76,7 @@ def image_size(text: str) -> "Size":
 
 
 def overridden(systems: Sequence[str], scale: str, settings: Sequence[str]) -> dict[str, "Answers"]:
-    """Each system's answers with the settings that concern it; `slug:` in front names one system."""
+    """Each system's answers with the settings that concern it; `slug:` in front names one."""
     from chiasm.cost.count import answers_at
     from chiasm.errors import Misuse
     from chiasm.spec import system
@@ -138,9 +138,10 @@ def flops_table(bills: Sequence["Bill"]) -> "Table":
         ("head", lambda b: number(b.head_row_flops, unit)),
         ("executed", lambda b: number(b.prefill_flops_executed, unit)),
         ("ratio", lambda b: ratio(b.prefill_flops_executed, first.prefill_flops_executed)),
-        (f"a token ({step})", lambda b: number(b.decode_flops, step)),
+        ("decode", lambda b: number(b.decode_flops, step)),
     ]
-    return table(f"prefill, {unit}FLOPs; decoding, {step}FLOPs", bills, columns)
+    title = f"prefill in {unit}FLOPs; decode, one token against the cache, in {step}FLOPs"
+    return table(title, bills, columns)
 
 
 def bytes_table(bills: Sequence["Bill"]) -> "Table":
@@ -163,7 +164,9 @@ def table(
 ) -> "Table":
     from rich.table import Table
 
-    made = Table(title=title, title_justify="left", box=None, header_style="bold", padding=(0, 1, 0, 0))
+    made = Table(
+        title=title, title_justify="left", box=None, header_style="bold", padding=(0, 1, 0, 0)
+    )
     made.add_column("system", no_wrap=True)
     for name, _ in columns:
         made.add_column(name, justify="right", no_wrap=True)

@@ -25,7 +25,7 @@ class PerLayer:
     def width(self, width: int, host_width: int) -> int:
         return width
 
-    def build(self, width: int, host_width: int) -> nn.Module:
+    def build(self, width: int, host_width: int) -> nn.Module | None:
         """One layer's projector."""
         return self.each.build(width, host_width)
 

@@ -3,7 +3,7 @@
     peak = weights + max(media, prologue, keys and values + decoder)
 
 Each term is the most numbers alive at once while that part runs, without gradients, in eager
-execution of this engine; kernels' own workspaces are left out. For a decoder of width w over n rows:
+execution of this engine; kernels' own workspaces are left out. For a decoder of width w and n rows:
 
 - always: the stream's embeddings and the layer's input, 2 n w; the memory that layers read;
   rotary tables, 2 n head_width in float32; a byte a pair where the rule is not plain causal;
@@ -12,8 +12,9 @@ execution of this engine; kernels' own workspaces are left out. For a decoder of
 - while its feed-forward runs on f rows: the normed input and attention's update, the new hidden
   states, their norm, and three times f x feed-forward width (gate, up, product).
 
-Keys and values that the cache keeps are counted once, in the cache; a prologue has none and holds its
-own. Media: the largest sum of what three operations in succession read and write, a layer's depth.
+Keys and values that the cache keeps are counted once, in the cache; a prologue has none and holds
+its own. Media: the largest sum of what three operations in succession read and write, as long as a
+layer's values live.
 """
 
 from dataclasses import dataclass
@@ -47,7 +48,7 @@ class Rows:
 
 
 def peak_bytes(model: Model, prompt: Prompt, size: int, weights: int, kept: int) -> int:
-    """Bytes at the peak of a prefill of one sample; `size` is that of a number, `kept` the cache's."""
+    """Bytes at the peak of one sample's prefill; `size` is a number's, `kept` the cache's."""
     answers, stack = model.answers, cast(Stack, model.decoder.stack)
     host, tokens = answers.host, prompt.geometry.tokens
     width = answers.connector.width(answers.encoder.width, host.width)
@@ -69,7 +70,7 @@ def peak_bytes(model: Model, prompt: Prompt, size: int, weights: int, kept: int)
 
 
 def stack_bytes(host: Host, rows: Rows, size: int, *, masked: bool, cached: bool) -> int:
-    """The most bytes alive in one layer of a stack; keys and values that a cache keeps are apart."""
+    """The most bytes alive in one layer of a stack, apart from what a cache keeps."""
     inner, shared = host.heads * host.head_width, host.kv_heads * host.head_width
     pairs = rows.query * rows.key_value if masked else 0
     own = 0 if cached else 2 * rows.key_value * shared

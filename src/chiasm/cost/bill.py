@@ -48,7 +48,7 @@ class Parameters:
 class Bill:
     """The cost of one sample: a prompt of text about one image, then one answer token.
 
-    `prefill` holds every operation; its head line is for all rows. FLOPs are twice the multiply-adds.
+    `prefill` holds every operation, the head for all rows. FLOPs are twice the multiply-adds.
     """
 
     system: str
@@ -82,7 +82,7 @@ class Bill:
 
     @property
     def prefill_flops_operator(self) -> int:
-        """What an operator counter sees in `Model.forward`: dense pairs, everything, head on all rows."""
+        """What an operator counter sees in `Model.forward`: dense pairs, the head on all rows."""
         return FLOPS * sum(line.dense for line in self.prefill)
 
     @property

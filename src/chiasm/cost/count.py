@@ -9,7 +9,7 @@ from chiasm.cost.prefill import decode_lines, prefill_lines
 from chiasm.cost.visible import chosen
 from chiasm.errors import Misuse
 from chiasm.model import Model
-from chiasm.spec import Answers, Scale, Size, System, system
+from chiasm.spec import Answers, Scale, Size, System, scale_named, system
 
 IMAGE: Size = (336, 336)
 """The image that is counted when none is named."""
@@ -34,18 +34,18 @@ def count(
     and activations. `name` is what the bill calls bare answers.
 
     Raises:
-        Misuse: unknown system, scale or type, or a count out of range.
+        Misuse: unknown system, scale or type, a count out of range, or sizes that build no model.
     """
-    chosen_system = system(what) if isinstance(what, str) else what
-    if isinstance(chosen_system, System):
-        answers, slug = answers_at(chosen_system, scale), chosen_system.slug
+    stated = system(what) if isinstance(what, str) else what
+    if isinstance(stated, System):
+        answers, slug = answers_at(stated, scale), stated.slug
     else:
-        answers, slug = chosen_system, "answers"
+        answers, slug = stated, "answers"
     if dtype not in BYTES:
         raise Misuse(f"no number type is called {dtype!r}; choose {', '.join(BYTES)}")
     image = IMAGE if image_size is None else image_size
     prompt = make_prompt(answers, text, visual, image)
-    model = build(answers, device="meta", seed=None)
+    model = _on_meta(answers)
     parameters, size = count_parameters(model), BYTES[dtype]
     kept = size * kv_numbers(model, prompt)
     return Bill(
@@ -65,14 +65,20 @@ def count(
     )
 
 
-def answers_at(chosen_system: System, scale: Scale | str) -> Answers:
+def _on_meta(answers: Answers) -> Model:
+    try:
+        return build(answers, device="meta", seed=None)
+    except (RuntimeError, ValueError) as error:
+        first = (str(error).strip() or type(error).__name__).splitlines()[0]
+        raise Misuse(f"these answers build no model: {first}; change a size") from error
+
+
+def answers_at(chosen: System, scale: Scale | str) -> Answers:
     """The answers at a scale; Misuse, naming the scales there are, if it has none."""
-    stated = [each.value for each in Scale if each in chosen_system.scales]
-    if str(scale) not in stated:
-        raise Misuse(
-            f"{chosen_system.slug} has no scale {str(scale)!r}; it states {', '.join(stated)}"
-        )
-    return chosen_system.at(scale)
+    wanted = scale_named(scale)
+    if wanted not in chosen.scales:
+        raise Misuse(f"{chosen.slug} states no {wanted} scale, only {', '.join(chosen.scales)}")
+    return chosen.at(wanted)
 
 
 def kv_numbers(model: Model, prompt: Prompt) -> int:

@@ -17,8 +17,8 @@ LIMIT = 32_768
 class Prompt:
     """One sample, one image: the rows of the sequence, and the tokens that layers may read.
 
-    One text row precedes the image (none if there is only one), the rest of the text follows it; the
-    last row is the tag that opens the answer, the others are the user's.
+    One text row precedes the image (none if there is only one), the rest of the text follows it;
+    the last row is the tag that opens the answer, the others are the user's.
     """
 
     geometry: Geometry
@@ -58,7 +58,8 @@ def make_prompt(answers: Answers, text: int, visual: int | None, image: Size) ->
         raise Misuse(f"{visual} visual tokens cannot be counted; give from 0 to {LIMIT}")
     if not all(1 <= side <= LIMIT for side in image):
         raise Misuse(
-            f"an image of {image[0]}x{image[1]} pixels cannot be counted; sides go from 1 to {LIMIT}"
+            f"an image of {image[0]}x{image[1]} pixels cannot be counted; "
+            f"give sides from 1 to {LIMIT}"
         )
     found = _geometry(answers, visual, image)
     if found.tokens > LIMIT or found.placeholders > LIMIT:

@@ -36,7 +36,9 @@ def alternating(
 
     A busy machine then slows all of them alike; compare their ratios.
     """
-    return {name: median(times) for name, times in samples(models, inputs, repeats, warm_up).items()}
+    return {
+        name: median(times) for name, times in samples(models, inputs, repeats, warm_up).items()
+    }
 
 
 def samples(

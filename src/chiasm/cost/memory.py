@@ -13,9 +13,10 @@ from torch.utils._pytree import tree_leaves
 class LiveBytes(TorchDispatchMode):
     """Follows the storages that operations make while the mode is on, from birth to release.
 
-    `peak` is the most bytes alive at once, those of `held` tensors included; other tensors that were
-    there before are not counted. Views share a storage and count once. Operations made of others are
-    taken apart, so that what they hold in between is seen; the inner workspaces of kernels are not.
+    `peak` is the most bytes alive at once, those of `held` tensors included; other tensors that
+    were there before are not counted. Views share a storage and count once. Operations made of
+    others are taken apart, so that what they hold in between is seen; the inner workspaces of
+    kernels are not.
     """
 
     def __init__(self, held: tuple[Tensor, ...] = ()) -> None:

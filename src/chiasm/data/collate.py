@@ -1,4 +1,4 @@
-"""Examples to model inputs: rows, identities, labels and pixels, with counts from geometry alone."""
+"""Examples to model inputs: rows, identities, labels, pixels; counts come from geometry alone."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -167,8 +167,8 @@ class Collator:
         limit = self.answers.host.max_positions
         if len(rows.ids) and max(rows.position) + 1 > limit:
             raise ChiasmError(
-                f"{example.id}: {max(rows.position) + 1} rows are more than the context of {limit}; "
-                "shorten the question or show fewer images"
+                f"{example.id}: {max(rows.position) + 1} rows are more than the context of "
+                f"{limit}; shorten the question or show fewer images"
             )
         return rows
 

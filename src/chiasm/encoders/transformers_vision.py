@@ -260,8 +260,10 @@ def settings_of(config: Any) -> tuple[tuple[str, Any], ...]:
 
 @functools.cache
 def _config(model_type: str, settings: tuple[tuple[str, Any], ...]) -> Any:
-    make = FAMILIES[model_type].config()
-    unknown = [name for name, _ in settings if not hasattr(make(), name)]
+    family = FAMILIES[model_type]
+    make = family.config()
+    known = set(dir(make())) | family.optional
+    unknown = [name for name, _ in settings if name not in known]
     if unknown:
         raise Misuse(f"{model_type} has no setting {unknown[0]!r}; see {make.__name__}")
     return make(**dict(settings))

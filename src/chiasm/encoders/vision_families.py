@@ -36,6 +36,8 @@ class VisionFamily:
     masks_padding: bool = False
     unread: tuple[str, ...] = ()
     """Children whose output is no hidden state: kept, not run."""
+    optional: frozenset[str] = frozenset()
+    """Settings that early transformers 5 reads but does not declare."""
 
     def model(self) -> Any:
         """The model's class."""
@@ -125,6 +127,7 @@ FAMILIES: Mapping[str, VisionFamily] = MappingProxyType(
             prefix=_no_prefix,
             feed_forward=_two_matrices,
             unread=("head",),
+            optional=frozenset({"vision_use_head"}),
         ),
         "siglip2_vision_model": VisionFamily(
             package="siglip2",
@@ -134,6 +137,7 @@ FAMILIES: Mapping[str, VisionFamily] = MappingProxyType(
             prefix=_no_prefix,
             feed_forward=_two_matrices,
             unread=("head",),
+            optional=frozenset({"vision_use_head"}),
         ),
         "dinov2": VisionFamily(
             package="dinov2",

@@ -18,7 +18,8 @@ class VisionTransformer:
     """ViT (Dosovitskiy et al. 2020, arXiv 2010.11929), pre-norm, fixed 2-D sine positions.
 
     `stem` gives the channels of successive 3x3 convolutions of stride 2 before the last projection
-    (Xiao et al. 2021, arXiv 2106.14881); () is one convolution of `patch x patch`.
+    (Xiao et al. 2021, arXiv 2106.14881), followed by `residual` blocks of two 3x3 convolutions (He
+    et al. 2015, arXiv 1512.03385); () is one convolution of `patch x patch`.
     """
 
     patch: int
@@ -27,6 +28,7 @@ class VisionTransformer:
     heads: int
     ff_width: int
     stem: tuple[int, ...] = ()
+    residual: int = 0
 
     def __post_init__(self) -> None:
         if self.stem and 2 ** len(self.stem) != self.patch:
@@ -34,6 +36,8 @@ class VisionTransformer:
                 f"{len(self.stem)} convolutions of stride 2 make patches of "
                 f"{2 ** len(self.stem)} pixels, not {self.patch}"
             )
+        if self.residual and not self.stem:
+            raise ValueError(f"{self.residual} residual blocks follow a convolutional stem; give one")
 
     def grid(self, size: Size) -> tuple[int, int]:
         """Rows and columns of patches; a part of a patch counts as one (padded with zeros)."""
@@ -64,6 +68,8 @@ class VisionTransformer:
             height, width = height // 2, width // 2
             work.append(linear("encoder", "stem", height * width, 9 * channels, out))
             channels = out
+        for _ in range(2 * self.residual):
+            work.append(linear("encoder", "residual", height * width, 9 * channels, channels))
         work.append(linear("encoder", "stem", height * width, channels, self.width))
         return work
 
@@ -124,16 +130,37 @@ class VisionTransformerEncoder(nn.Module):
         """The stem; beyond an image's edge its convolutions read zeros, as if it came alone."""
         maps = images.contiguous(memory_format=torch.channels_last)
         for layer in self.stem:
-            maps = layer(maps)
-            if valid is not None:
-                side = maps.shape[-1] // valid.shape[-1]
-                seen = valid.repeat_interleave(side, 1).repeat_interleave(side, 2)
-                maps = maps * seen.unsqueeze(1)
+            maps = layer(maps, valid) if isinstance(layer, _Residual) else layer(maps)
+            maps = _seen(maps, valid)
         return maps
 
 
 def _keys(valid: Bool[Tensor, "image token"]) -> Tensor:
     return valid.unsqueeze(1).expand(-1, valid.shape[1], -1)
+
+
+def _seen(maps: Tensor, valid: Bool[Tensor, "image row column"] | None) -> Tensor:
+    """The maps with zeros beyond each image's edge."""
+    if valid is None:
+        return maps
+    side = maps.shape[-1] // valid.shape[-1]
+    cells = valid.repeat_interleave(side, 1).repeat_interleave(side, 2)
+    return maps * cells.unsqueeze(1)
+
+
+class _Residual(nn.Module):
+    """relu(x + norm(conv(relu(norm(conv(x))))))."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.conv1, self.conv2 = (
+            nn.Conv2d(channels, channels, 3, padding=1, bias=False) for _ in range(2)
+        )
+        self.norm1, self.norm2 = nn.BatchNorm2d(channels), nn.BatchNorm2d(channels)
+
+    def forward(self, maps: Tensor, valid: Bool[Tensor, "image row column"] | None) -> Tensor:
+        inner = _seen(self.norm1(self.conv1(maps)).relu(), valid)
+        return (maps + self.norm2(self.conv2(inner))).relu()
 
 
 def _stem(config: VisionTransformer) -> nn.Sequential:
@@ -148,4 +175,5 @@ def _stem(config: VisionTransformer) -> nn.Sequential:
             nn.ReLU(),
         ]
         channels = out
+    layers += [_Residual(channels) for _ in range(config.residual)]
     return nn.Sequential(*layers, nn.Conv2d(channels, config.width, 1))

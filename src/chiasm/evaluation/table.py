@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
 from chiasm.evaluation.result import Result, Score
@@ -10,10 +11,10 @@ HEAD = (
     "system",
     "parameters",
     "trained",
-    "prefill FLOPs",
-    "KV bytes",
+    "FLOPs",
+    "KV",
     "prefill ms",
-    "peak memory",
+    "peak",
     "samples/s",
     "accuracy",
     "95% interval",
@@ -30,7 +31,7 @@ def rows(results: Sequence[Result], majority: Score) -> list[tuple[str, ...]]:
 
 def table(results: Sequence[Result], majority: Score) -> Table:
     """The same for the terminal."""
-    made = Table()
+    made = Table(box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
     for at, name in enumerate(HEAD):
         made.add_column(name, justify="right" if at else "left", no_wrap=True)
     for row in rows(results, majority):

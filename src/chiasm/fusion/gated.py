@@ -19,9 +19,9 @@ from chiasm.stream import Permission, RowPlan
 class GatedCrossAttention:
     """GATED XATTN-DENSE before every `every`-th layer (Flamingo, arXiv 2204.14198, section 2.2).
 
-    y <- y + tanh(a) XAttn(LN y, memory), then y <- y + tanh(b) FFW(LN y); a = b = `gate_start`, 0 in
-    the paper, so that training starts at the language model itself. An image holds one row in the
-    text: its marker.
+    y <- y + tanh(a) XAttn(LN y, memory), then y <- y + tanh(b) FFW(LN y); a = b = `gate_start`, 0
+    in the paper, so that training starts at the language model itself. An image holds no row of
+    the sequence.
     """
 
     every: int
@@ -58,9 +58,7 @@ class GatedCrossAttention:
         for _ in self.layers(host.depth):
             if tokens:
                 work += self._read_work(host, text, tokens, width)
-            work.append(
-                linear("decoder", "gated feed-forward", text, w, 2 * self.ff_multiple * w)
-            )
+            work.append(linear("decoder", "gated feed-forward", text, w, 2 * self.ff_multiple * w))
         return work
 
     def _read_work(self, host: Host, text: int, tokens: int, width: int) -> Sequence[Work]:

@@ -1,4 +1,4 @@
-"""Fusion before the stack: text reads all media tokens once, then few of them go on (LLaVA-Mini)."""
+"""Fusion before the stack: text reads all media tokens once, then few go on (LLaVA-Mini)."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -17,9 +17,9 @@ from chiasm.stream import Memory, Role, RowPlan, Stream, TokenTable
 class PreFusion:
     """`layers` decoder blocks over [all media tokens, kept tokens, text] before the stack.
 
-    Their outputs at kept and text rows replace those rows; the media tokens are dropped. Answer rows
-    take no part: they keep their embeddings and nobody sees them (LLaVA-Mini, arXiv 2501.03895).
-    Neither do samples without an image.
+    Their outputs at kept and text rows replace those rows; the media tokens are dropped. Answer
+    rows take no part: they keep their embeddings and nobody sees them (LLaVA-Mini, arXiv
+    2501.03895). Neither do samples without an image.
     """
 
     layers: int

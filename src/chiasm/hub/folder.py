@@ -18,7 +18,7 @@ from transformers import PreTrainedTokenizerBase
 from chiasm.data.template import Template
 from chiasm.errors import ChiasmError, Misuse
 from chiasm.hub.answers_json import from_json, to_json
-from chiasm.hub.layouts import Tokens, written
+from chiasm.hub.layouts import SpecialTokens, written
 from chiasm.hub.names import Names
 from chiasm.hub.tensors import INDEX, TENSORS, unique_state, write_tensors
 from chiasm.model import Model
@@ -40,7 +40,7 @@ class Record:
     answers: Answers
     layout: str
     """`chiasm` or `transformers`: whose names the tensors bear."""
-    tokens: Tokens
+    tokens: SpecialTokens
     slug: str | None = None
     scale: str | None = None
     extra: Mapping[str, Any]
@@ -62,7 +62,7 @@ def save(
     interrupted write leaves it without the file that makes it a checkpoint. `extra` is kept as it
     is (JSON), read again as `Record.extra`.
     """
-    tokens = Tokens() if tokenizer is None else tokens_of_tokenizer(tokenizer)
+    tokens = SpecialTokens() if tokenizer is None else tokens_of_tokenizer(tokenizer)
     try:
         config, names, _ = written(model.answers, tokens)
     except ChiasmError:
@@ -115,7 +115,7 @@ def read_record(folder: Path) -> Record:
         record = Record(
             answers=from_json(entries["answers"]),
             layout=entries["layout"],
-            tokens=Tokens(
+            tokens=SpecialTokens(
                 image=told["image_token_id"],
                 bos=told["bos_token_id"],
                 eos=() if eos is None else (eos,) if isinstance(eos, int) else tuple(eos),
@@ -135,14 +135,16 @@ def read_record(folder: Path) -> Record:
     return record
 
 
-def tokens_of_tokenizer(tokenizer: PreTrainedTokenizerBase) -> Tokens:
+def tokens_of_tokenizer(tokenizer: PreTrainedTokenizerBase) -> SpecialTokens:
     """The ids that a tokenizer gives a meaning; its image token is called `<image>`."""
-    eos = tokenizer.eos_token_id
-    return Tokens(
+    # Annotated as lists too, which only several-codebook tokenizers give.
+    ids: Any = tokenizer
+    eos = ids.eos_token_id
+    return SpecialTokens(
         image=tokenizer.get_vocab().get("<image>"),
-        bos=tokenizer.bos_token_id,
+        bos=ids.bos_token_id,
         eos=() if eos is None else (eos,),
-        pad=tokenizer.pad_token_id,
+        pad=ids.pad_token_id,
     )
 
 

@@ -87,7 +87,12 @@ def assemble(
     """
     valid = _valid(ids, mask, past)
     length = past.get_seq_length()
-    marks = torch.zeros_like(ids).bool() if seen is None else ids == image_token
+    if seen is not None and image_token is None:
+        raise ChiasmError(
+            "this checkpoint gives no id to the image token; use .model with inputs of "
+            "chiasm.data.collate, or save it with a tokenizer that has <image>"
+        )
+    marks = torch.zeros_like(ids).bool() if seen is None else torch.eq(ids, image_token or 0)
     if seen is not None and not seen.rows:
         # Where an image takes no row, its mark is read by nobody and holds no position.
         valid = torch.cat([valid[:, :length], valid[:, length:] & ~marks], 1)

@@ -13,8 +13,7 @@ from chiasm.encoders import NoEncoder, TransformersVision
 from chiasm.errors import ChiasmError
 from chiasm.experts import SharedWeights
 from chiasm.fusion import InSequence, NoFusion
-from chiasm.heads import TextHead
-from chiasm.heads.none import NoHead
+from chiasm.heads import NoHead, TextHead
 from chiasm.hub import names, preprocessing
 from chiasm.hub.hosts import FAMILIES, config_of, host_of
 from chiasm.hub.names import Names
@@ -38,7 +37,7 @@ _PLAIN: Mapping[str, Any] = {
 
 
 @dataclass(frozen=True, kw_only=True)
-class Tokens:
+class SpecialTokens:
     """The ids that a checkpoint gives a meaning; None (or ()) where it gives none."""
 
     image: int | None = None
@@ -60,7 +59,7 @@ class Layout:
     """Where tokens enter in every model of the format."""
     read: Callable[[Any], Answers]
     """Answers of a transformers config."""
-    write: Callable[[Answers, Tokens], Any]
+    write: Callable[[Answers, SpecialTokens], Any]
     """The transformers config of answers; ChiasmError for a value it has no setting for."""
     preprocessing: Callable[[Answers, Path], Answers]
     """The answers with the preprocessing that a folder states."""
@@ -91,7 +90,7 @@ def opened(config: Any) -> tuple[Answers, Names]:
     return replace(answers, head=NoHead()), layout.headless_names(config)
 
 
-def written(answers: Answers, tokens: Tokens) -> tuple[Any, Names, Layout]:
+def written(answers: Answers, tokens: SpecialTokens) -> tuple[Any, Names, Layout]:
     """The transformers config of answers, the names of its tensors, and the format.
 
     Raises:
@@ -167,7 +166,7 @@ def _read_llava(config: Any) -> Answers:
     )
 
 
-def _write_llava(answers: Answers, tokens: Tokens) -> Any:
+def _write_llava(answers: Answers, tokens: SpecialTokens) -> Any:
     from transformers import LlavaConfig
 
     encoder: Any = answers.encoder
@@ -220,7 +219,7 @@ def _read_idefics2(config: Any) -> Answers:
     )
 
 
-def _write_idefics2(answers: Answers, tokens: Tokens) -> Any:
+def _write_idefics2(answers: Answers, tokens: SpecialTokens) -> Any:
     from transformers import Idefics2Config
 
     encoder: Any = answers.encoder
@@ -243,10 +242,10 @@ def _write_idefics2(answers: Answers, tokens: Tokens) -> Any:
     )
 
 
-def _image_token(tokens: Tokens) -> int:
+def _image_token(tokens: SpecialTokens) -> int:
     if tokens.image is None:
         raise ChiasmError(
-            "the id of the image token is unknown; pass a tokenizer that has <image>, or image_token"
+            "the image token's id is unknown; pass a tokenizer that has <image>, or image_token"
         )
     return tokens.image
 

@@ -10,7 +10,7 @@ from transformers.modeling_outputs import BaseModelOutputWithPast, CausalLMOutpu
 from chiasm.decoding import Sampling, generate
 from chiasm.errors import ChiasmError, Misuse
 from chiasm.hub.inputs import Past, assemble, pictures
-from chiasm.hub.layouts import Tokens
+from chiasm.hub.layouts import SpecialTokens
 from chiasm.model import Model
 from chiasm.stream import Inputs, Stream
 
@@ -18,10 +18,12 @@ from chiasm.stream import Inputs, Stream
 class KeywordModel(nn.Module):
     """What `chiasm.load` returns: called like transformers' model of the same folder.
 
-    `.model` is the chiasm model; `.tokens` the ids with a meaning.
+    `.model` is the chiasm model; `.tokens` the ids with a meaning. Every row is taken for the
+    user's: a system whose rules tell question from answer (AKI, LLaVA-Mini) reads prompts here,
+    and whole conversations through `.model` and `chiasm.data.collate`.
     """
 
-    def __init__(self, model: Model, tokens: Tokens) -> None:
+    def __init__(self, model: Model, tokens: SpecialTokens) -> None:
         super().__init__()
         self.model, self.tokens = model, tokens
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 from torch.overrides import TorchFunctionMode
 
 from chiasm.build import build
@@ -20,7 +20,7 @@ from chiasm.hub.folder import (
     read_record,
     without_source,
 )
-from chiasm.hub.layouts import LAYOUTS, Tokens, opened
+from chiasm.hub.layouts import LAYOUTS, SpecialTokens, opened
 from chiasm.hub.module import KeywordModel
 from chiasm.hub.names import Names
 from chiasm.hub.tensors import Stored, agree, fill, stored_tensors
@@ -123,7 +123,7 @@ def read_config(folder: Path) -> Any:
         raise ChiasmError(f"{folder / CONFIG}: not a config that is read ({reason:.160})") from None
 
 
-def _tokens(config: Any, folder: Path) -> Tokens:
+def _tokens(config: Any, folder: Path) -> SpecialTokens:
     """The ids with a meaning; generation_config.json overrides the config, as in transformers."""
     from transformers import GenerationConfig
 
@@ -136,7 +136,7 @@ def _tokens(config: Any, folder: Path) -> Tokens:
         for name in ("bos_token_id", "eos_token_id", "pad_token_id")
     }
     eos = ids["eos_token_id"]
-    return Tokens(
+    return SpecialTokens(
         image=getattr(config, "image_token_id", None),
         bos=ids["bos_token_id"],
         eos=() if eos is None else (eos,) if isinstance(eos, int) else tuple(eos),
@@ -159,8 +159,7 @@ class _NoDraws(TorchFunctionMode):
         self, func: Any, types: Any, args: Any = (), kwargs: dict[str, Any] | None = None
     ) -> Any:
         if getattr(func, "__module__", None) == "torch.nn.init":
-            tensor: Tensor = (kwargs or {}).get("tensor", args[0] if args else None)
-            return tensor
+            return (kwargs or {}).get("tensor", args[0] if args else None)
         return func(*args, **(kwargs or {}))
 
 

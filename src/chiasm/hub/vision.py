@@ -45,6 +45,8 @@ def open_vision(
     import transformers
 
     kind = getattr(transformers, CLASSES[config.model_type])
+    verbosity = transformers.logging.get_verbosity()
+    transformers.logging.set_verbosity_error()  # its report of keys is given below, in one line
     try:
         model, told = kind.from_pretrained(
             folder,
@@ -59,6 +61,8 @@ def open_vision(
         # What a damaged file raises depends on its format; the remedy does not.
         reason = " ".join(str(error).split())
         raise ChiasmError(f"{folder}: cannot be read as {kind.__name__} ({reason:.160})") from None
+    finally:
+        transformers.logging.set_verbosity(verbosity)
     for verb, names in (
         ("lacks", told["missing_keys"]),
         ("has no place for", told["unexpected_keys"]),

@@ -7,7 +7,7 @@ from transformers import GenerationConfig, PreTrainedTokenizerBase
 
 from chiasm.errors import ChiasmError
 from chiasm.hub.folder import tokens_of_tokenizer, write_weights, write_whole
-from chiasm.hub.layouts import Tokens, written
+from chiasm.hub.layouts import SpecialTokens, written
 from chiasm.hub.module import KeywordModel
 from chiasm.model import Model
 
@@ -57,8 +57,8 @@ def _parts(
     model: Model | KeywordModel,
     tokenizer: PreTrainedTokenizerBase | None,
     image_token: int | None,
-) -> tuple[Model, Tokens]:
-    tokens = Tokens()
+) -> tuple[Model, SpecialTokens]:
+    tokens = SpecialTokens()
     if isinstance(model, KeywordModel):
         model, tokens = model.model, model.tokens
     if tokenizer is not None:

@@ -67,7 +67,7 @@ LLAVA_1_5 = Teaching(
 )
 """558K captions, then 665K conversations, one epoch each; the encoder is frozen."""
 
-LITE = Pixels(mean=(127 / 255,) * 3, std=(128 / 255,) * 3)
+LITE = Pixels(mean=(127 / 255, 127 / 255, 127 / 255), std=(128 / 255, 128 / 255, 128 / 255))
 """What TensorFlow taught the Lite models with, (value - 127) / 128; the whole picture, squashed."""
 
 _NANO = Answers(

@@ -66,13 +66,10 @@ class NativeResolution:
         whole = View(_WHOLE, self._fit(size), "native")
         if not self.split:
             return (whole,)
-        height, width = size
-        halves = ((0.0, 0.5), (0.5, 1.0))
-        quarter = self._fit((max(1, height // 2), max(1, width // 2)))
         tiles = tuple(
-            View((top, left, bottom, right), quarter, "tile")
-            for top, bottom in halves
-            for left, right in halves
+            View((top, left, bottom, right), self._fit((height, width)), "tile")
+            for top, bottom, height in _halves(size[0])
+            for left, right, width in _halves(size[1])
         )
         return (*tiles, whole)
 
@@ -81,11 +78,15 @@ class NativeResolution:
         aspect = width / height
         if width >= height and width > self.longest:
             width, height = self.longest, int(self.longest / aspect)
-            height += height % 2
         elif height > width and height > self.longest:
             height, width = self.longest, int(self.longest * aspect)
-            width += width % 2
         return max(height, self.shortest), max(width, self.shortest)
+
+
+def _halves(length: int) -> tuple[tuple[float, float, int], tuple[float, float, int]]:
+    """(start, end, pixels) of the two halves of an edge; the second takes the odd pixel."""
+    first = length // 2
+    return (0.0, 0.5, max(1, first)), (0.5, 1.0, length - first)
 
 
 @dataclass(frozen=True)

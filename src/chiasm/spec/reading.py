@@ -36,7 +36,7 @@ class Reading:
     source: Int[Tensor, "batch token"] | None
     """Which memory token each row stands for, -1 for none."""
     in_order: bool
-    """True when the first rows stand for the memory's tokens 0, 1, 2, … and no other row for one."""
+    """True when the first rows stand for memory tokens 0, 1, 2, … and no other row for one."""
     permit: Callable[[], Permission | None]
     """Makes `permission`, the first time that a layer asks."""
     cache: MemoryCache | None

@@ -6,7 +6,7 @@ from typing import Protocol
 
 
 class Reads(StrEnum):
-    """Which pairs an operation's multiply-adds run over, and so which rule says how many are visible.
+    """Which pairs an operation runs over, and so which rule says how many of them are visible.
 
     all: no pairs, or every pair is visible. sequence: rows of the sequence read each other. memory:
     rows of the sequence read the memory. fused: media tokens and sequence in one causal row.
@@ -36,9 +36,7 @@ class Work:
     """Numbers that the operation reads and writes, weights apart: what it keeps in memory."""
 
 
-def linear(
-    part: str, name: str, rows: int, width: int, out: int, *, once: bool = False
-) -> Work:
+def linear(part: str, name: str, rows: int, width: int, out: int, *, once: bool = False) -> Work:
     """A matrix of `width x out` applied to `rows` rows."""
     return Work(part, name, rows * width * out, once=once, held=rows * (width + out))
 
@@ -73,8 +71,10 @@ def decoder_layer(
     output_rows: int | None = None,
     feed_forward_rows: int | None = None,
 ) -> tuple[Work, ...]:
-    """One Llama block: `rows` make keys and values, `pairs` are attended; other row sets default
-    to `rows`."""
+    """One Llama block: `rows` make keys and values, `pairs` are attended.
+
+    The other row sets default to `rows`.
+    """
     inner, shared = host.heads * host.head_width, host.kv_heads * host.head_width
     queries = rows if query_rows is None else query_rows
     outputs = rows if output_rows is None else output_rows

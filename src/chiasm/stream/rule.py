@@ -1,7 +1,8 @@
 """Visibility: a predicate over two rows of the token table, composed with `&`, `|`, `~`.
 
-A rule sees two `TokenTable`-like views whose columns broadcast against each other, so the same line
-of code answers for a dense `[batch, query, key]` mask and for one (query, key) pair of FlexAttention.
+A rule sees two `TokenTable`-like views whose columns broadcast against each other, so the same
+line of code answers for a dense `[batch, query, key]` mask and for one (query, key) pair of
+FlexAttention.
 """
 
 from dataclasses import dataclass
@@ -48,7 +49,8 @@ class Rule:
     def looks_ahead(self) -> bool:
         """Whether a row may see later rows: then what it holds depends on them, and a prefix
         cannot be shared by packed segments or cached before the rest is known. True unless a rule
-        is sure that it never permits a later row."""
+        is sure that it never permits a later row.
+        """
         return True
 
     def __and__(self, other: "Rule") -> "Rule":

@@ -24,7 +24,7 @@ def count(model: nn.Module, trained: Iterable[str]) -> tuple[PartCount, ...]:
     Parts without parameters are left out. Raises Misuse for a part that no model has.
     """
     learns = _known(trained)
-    sizes = dict.fromkeys(PARTS, 0)
+    sizes: dict[str, int] = {part: 0 for part in PARTS}
     for name, parameter in model.named_parameters():
         sizes[part_of(name)] += parameter.numel()
     return tuple(

@@ -4,7 +4,6 @@ import itertools
 import math
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -20,6 +19,7 @@ from chiasm.training import metrics as curves
 from chiasm.training import precision as precisions
 from chiasm.training import state as states
 from chiasm.training.budget import Budget, Course, course, steps_for
+from chiasm.training.deterministic import deterministic
 from chiasm.training.display import Display, Silent
 from chiasm.training.flops import step_flops
 from chiasm.training.freezing import count, freeze
@@ -27,7 +27,7 @@ from chiasm.training.interrupt import Interrupt, Interrupted
 from chiasm.training.metrics import Curve, Metrics
 from chiasm.training.optimiser import clip, optimiser, set_rate
 from chiasm.training.prefetch import Ahead, Collates, Window, listed, windows
-from chiasm.training.self_check import Fingerprint, check, refuse_blind
+from chiasm.training.self_check import SelfCheck, refuse_blind
 from chiasm.training.state import Position
 
 _COUNTED = 4
@@ -119,7 +119,7 @@ class Trainer:
             with (
                 Interrupt() as interrupt,
                 Curve(self.out) as curve,
-                _deterministic(self.model.device),
+                deterministic(self.model.device),
             ):
                 for stage in range(self.position.stage, len(self.stages)):
                     self._teach(stage, chosen, state, curve, interrupt)
@@ -179,6 +179,7 @@ class Trainer:
         if state is not None:
             states.restore_optimiser(state, self.model, adam)
             states.restore_generators(state)
+        watch = None if self.position.stage_step else SelfCheck(self.model, stage)
         with Ahead(self._windows(at, self.position.stage_step)) as ahead:
             while True:
                 started = time.perf_counter()
@@ -187,10 +188,10 @@ class Trainer:
                     break
                 window = next(ahead)
                 rate = set_rate(adam, stage, chosen.within(at, progress))
-                before = None if self.position.stage_step else Fingerprint.of(self.model)
                 loss, norm = self._step(stage, window, adam)
-                if before is not None:
-                    check(self.model, before, images=window.images > 0, stage=stage.name)
+                if watch is not None:
+                    watch.after_step(images=window.images > 0)
+                    watch = None if watch.done else watch
                 self._advance(stage, window, progress, started)
                 told = Metrics(
                     step=self.position.step,
@@ -292,21 +293,3 @@ class Trainer:
         states.save(self.out, self.position, self.model, adam)
         now = time.monotonic()
         self._saved = (self.position.step, now, now - started)
-
-
-@contextmanager
-def _deterministic(device: torch.device) -> Iterator[None]:
-    """On a CPU, sums are made in a fixed order even where atomics would be quicker."""
-    if device.type != "cpu":
-        yield
-        return
-    enabled = torch.are_deterministic_algorithms_enabled()
-    warn_only = torch.is_deterministic_algorithms_warn_only_enabled()
-    fills = torch.utils.deterministic.fill_uninitialized_memory
-    torch.use_deterministic_algorithms(True, warn_only=True)
-    torch.utils.deterministic.fill_uninitialized_memory = False
-    try:
-        yield
-    finally:
-        torch.use_deterministic_algorithms(enabled, warn_only=warn_only)
-        torch.utils.deterministic.fill_uninitialized_memory = fills

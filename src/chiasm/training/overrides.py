@@ -46,8 +46,10 @@ def _replaced(owner: Any, tree: dict[str, Any], path: str) -> Any:
                 f"--set {here}: {type(owner).__name__} has no {name!r}; "
                 f"it has {', '.join(owned) or 'no fields'}"
             )
-        grow = _replaced if isinstance(branch, dict) else _value
-        new[name] = grow(owned[name], branch, here)
+        if isinstance(branch, dict):
+            new[name] = _replaced(owned[name], branch, here)
+        else:
+            new[name] = _value(owned[name], branch, here)
     if isinstance(owner, tuple):
         return tuple((owned | new).values())
     try:

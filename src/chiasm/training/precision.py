@@ -23,7 +23,7 @@ def resolve(precision: str, device: torch.device) -> str:
     return "bf16" if device.type == "cpu" and torch.cpu._is_amx_tile_supported() else "fp32"
 
 
-def autocast(precision: str, device: torch.device) -> AbstractContextManager[None]:
+def autocast(precision: str, device: torch.device) -> AbstractContextManager[object]:
     """The context to run a forward pass in."""
     if precision == "fp32":
         return nullcontext()

@@ -1,4 +1,4 @@
-"""After a stage's first step: every part that should learn has moved, every other has not."""
+"""After a stage's first steps: every part that should learn has moved, every other has not."""
 
 from dataclasses import dataclass
 
@@ -12,6 +12,8 @@ from chiasm.spec import Stage
 
 _MEDIA = ("encoder", "connector", "fusion")
 """Parts that a batch without images does not reach."""
+SETTLED = 3
+"""Steps after which every trained part must have moved."""
 _BITS = {1: torch.int8, 2: torch.int16, 4: torch.int32, 8: torch.int64}
 
 
@@ -40,29 +42,52 @@ def refuse_blind(stage: Stage, dataset: Dataset) -> None:
         )
 
 
-def check(model: nn.Module, before: Fingerprint, *, images: bool, stage: str) -> None:
-    """Compare with the fingerprint `before` the step.
+class SelfCheck:
+    """Watches a stage's first steps; call `after_step` until it is `done`.
 
-    `images` says whether the step had any: without, the parts on their way need not have moved.
-    Raises ChiasmError naming the part (and tensor) that stood still or moved.
+    Frozen parts are compared after the first step, trained ones after the third: what lies behind
+    a gate of zero gets its first gradient once the gate has moved.
     """
-    moved = before.moved(Fingerprint.of(model))
-    trained: set[str] = set()
-    for name, parameter in model.named_parameters():
-        if parameter.requires_grad:
-            trained.add(part_of(name))
-    for name in sorted(moved):
-        if part_of(name) not in trained:
+
+    def __init__(self, model: nn.Module, stage: Stage) -> None:
+        self._model, self._stage = model, stage
+        self._before = Fingerprint.of(model)
+        self._steps = self._with_images = 0
+
+    @property
+    def done(self) -> bool:
+        return self._steps >= SETTLED
+
+    def after_step(self, *, images: bool) -> None:
+        """Raise ChiasmError naming a part (and tensor) that moved or stood still wrongly.
+
+        `images` says whether the step had any: parts on their way are not expected to move without.
+        """
+        self._steps += 1
+        self._with_images += images
+        if 1 < self._steps < SETTLED:
+            return
+        moved = self._before.moved(Fingerprint.of(self._model))
+        trained = {part_of(n) for n, p in self._model.named_parameters() if p.requires_grad}
+        self._refuse_thaw(moved, trained)
+        if self.done:
+            self._refuse_standstill(moved, trained)
+
+    def _refuse_thaw(self, moved: set[str], trained: set[str]) -> None:
+        for name in sorted(moved):
+            if part_of(name) not in trained:
+                raise ChiasmError(
+                    f"stage {self._stage.name!r}: {name} is frozen but step {self._steps} of the "
+                    f"stage had changed it; the run was stopped"
+                )
+
+    def _refuse_standstill(self, moved: set[str], trained: set[str]) -> None:
+        expected = trained if self._with_images > 1 else trained - set(_MEDIA)
+        for part in sorted(expected - {part_of(name) for name in moved}):
             raise ChiasmError(
-                f"stage {stage!r}: {name} is frozen but the first step changed it; "
-                f"no further step was taken"
+                f"stage {self._stage.name!r} teaches the {part}, but {self._steps} steps moved "
+                f"none of its parameters: the loss does not depend on them; freeze it or connect it"
             )
-    still = trained - {part_of(name) for name in moved}
-    for part in sorted(still - (set() if images else set(_MEDIA))):
-        raise ChiasmError(
-            f"stage {stage!r} teaches the {part}, but the first step moved none of its "
-            f"parameters: the loss does not depend on them; freeze it or connect it"
-        )
 
 
 def _sum(tensor: Tensor) -> int:

@@ -1,4 +1,4 @@
-"""Rules made concrete: plain causal, a FlexAttention block mask on a GPU, a dense mask otherwise."""
+"""Rules made concrete: plain causal, a block mask on a GPU, a dense mask otherwise."""
 
 from dataclasses import dataclass
 from typing import Any, cast
@@ -36,7 +36,9 @@ class _Cell:
         return getattr(self.table, name)[self.batch, self.index]
 
 
-def dense_mask(rule: Rule, queries: TokenTable, keys: TokenTable) -> Bool[Tensor, "batch query key"]:
+def dense_mask(
+    rule: Rule, queries: TokenTable, keys: TokenTable
+) -> Bool[Tensor, "batch query key"]:
     """The rule, packed segments and key validity as one boolean mask."""
     q, k = cast("Side", _Columns(queries, 2)), cast("Side", _Columns(keys, 1))
     permitted = rule.permit(q, k) & SameSegment().permit(q, k) & k.valid
@@ -63,7 +65,7 @@ def dense_permission(rule: Rule, queries: TokenTable, keys: TokenTable) -> Permi
 
 
 def block_mask(rule: Rule, queries: TokenTable, keys: TokenTable) -> Any:
-    """The rule as a FlexAttention block mask; skips 128 x 128 blocks in which nothing is permitted."""
+    """The rule as a FlexAttention block mask; blocks of 128 x 128 without a pair are skipped."""
     segment = SameSegment()
 
     def permit(batch: Tensor, head: Tensor, query: Tensor, key: Tensor) -> Tensor:

@@ -41,8 +41,8 @@ class PrecedingItem(Rule):
 class VisualSeesQuestion(Rule):
     """Media rows also see the user's text after them in the same turn, up to the answer's tag.
 
-    Modality-mutual attention of AKI (arXiv 2503.02597). Two media rows V, question Q, answer A, joined with
-    `Causal`:
+    Modality-mutual attention of AKI (arXiv 2503.02597). Two media rows V, question Q, answer A,
+    joined with `Causal`:
 
         V V Q A
         1 . 1 .
@@ -50,7 +50,8 @@ class VisualSeesQuestion(Rule):
         1 1 1 .
         1 1 1 1
 
-    Without a tag no row of the turn is a question (caption pre-training), and the rule is plain causal.
+    Without a tag no row of the turn is a question (caption pre-training), and the rule is plain
+    causal.
     """
 
     def permit(self, q: Side, k: Side) -> Tensor:
