@@ -77,8 +77,9 @@ class Model(nn.Module):
             entering = connected
         memory = None
         if self.answers.fusion.reads_memory and inputs.memory is not None:
-            memory = Memory(per_sample(connected.embeddings, inputs.owners), inputs.memory)
-        return Media(per_sample(entering.embeddings, inputs.owners), memory)
+            read = per_sample(connected, inputs.owners)[:, : inputs.memory.shape[1]]
+            memory = Memory(read, inputs.memory)
+        return Media(per_sample(entering, inputs.owners), memory)
 
     def stream(self, inputs: Inputs) -> Stream:
         """Word embeddings with media rows replaced, and the memory beside them."""
@@ -147,13 +148,22 @@ def part_of(parameter: str) -> str:
 
 
 def per_sample(
-    tokens: Float[Tensor, "image token width"], owners: Int[Tensor, "batch item"]
+    tokens: Tokens, owners: Int[Tensor, "batch item"]
 ) -> Float[Tensor, "batch media width"]:
-    """Each sample's images' tokens in a row; missing images repeat image 0 (masked by the table)."""
+    """Each sample's images' tokens in a row, as geometry counts them: padded tokens come last.
+
+    Missing images repeat image 0 (masked by the table).
+    """
     batch, items = owners.shape
-    if items == 1 and batch == tokens.shape[0] and bool((owners[:, 0] == _range(owners)).all()):
-        return tokens
-    return tokens[owners.clamp(min=0)].flatten(1, 2)
+    embeddings, valid = tokens.embeddings, tokens.valid
+    if valid is None:
+        own = items == 1 and batch == embeddings.shape[0]
+        if own and bool((owners[:, 0] == _range(owners)).all()):
+            return embeddings
+        return embeddings[owners.clamp(min=0)].flatten(1, 2)
+    held = (valid[owners.clamp(min=0)] & (owners >= 0).unsqueeze(-1)).flatten(1)
+    rows = embeddings[owners.clamp(min=0)].flatten(1, 2)
+    return take(rows, (~held).long().argsort(dim=1, stable=True))
 
 
 def _range(owners: Tensor) -> Tensor:

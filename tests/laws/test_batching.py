@@ -4,9 +4,22 @@ from dataclasses import replace
 
 import pytest
 import torch
-from tests.tiny import Picture, batch, close, every, looks, ragged, real, said, shared_model, tiny
+from tests.tiny import (
+    Picture,
+    batch,
+    close,
+    every,
+    fresh,
+    looks,
+    ragged,
+    real,
+    said,
+    shared_model,
+    tiny,
+)
 
-from chiasm.spec import Answers
+from chiasm.encoders import VisionTransformer
+from chiasm.spec import Answers, NativeResolution
 from chiasm.stream import Inputs, TokenTable
 
 
@@ -105,3 +118,17 @@ def test_images_may_be_listed_in_any_order_and_shared(slug):
     assert len(shared.images) == 3
     for number, sample in enumerate(samples):
         close(model(shared)[number], model(batch(tiny(slug), [sample]))[0], 1e-4)
+
+
+@pytest.mark.parametrize("slug", every(looks))
+def test_images_of_other_sizes_beside_it_change_nothing(slug):
+    """Any looking system at native resolution: padded tokens never take a real token's place."""
+    encoder = VisionTransformer(patch=8, width=20, depth=1, heads=4, ff_width=31)
+    answers = replace(tiny(slug), views=NativeResolution(longest=40, shortest=16), encoder=encoder)
+    model = fresh(answers).requires_grad_(False)
+    together = batch(answers, ragged())
+    assert together.image_valid is not None
+    logits = model(together)
+    for number, sample in enumerate(ragged()):
+        alone = model(batch(answers, [sample]))[0]
+        close(logits[number][real(together)[number]], alone, 1e-4)

@@ -72,4 +72,4 @@ def rotate(
     """Turn each row of `x` by its tables."""
     cos, sin = tables.cos.unsqueeze(1).to(x.dtype), tables.sin.unsqueeze(1).to(x.dtype)
     first, second = x.chunk(2, dim=-1)
-    return torch.addcmul(x * cos, torch.cat([second, first], dim=-1), sin)
+    return x * cos + torch.cat([second, first], dim=-1) * sin
