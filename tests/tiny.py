@@ -43,7 +43,7 @@ ROOM_SIZES = {
     "latents": 7,
     "head_width": 6,
     "ff_multiple": 3,
-    "stem": (5, 7, 11),
+    "stem": (5, 7, 11, 13),
 }
 
 

@@ -22,8 +22,8 @@ def build(
 ) -> Model:
     """The model of a system (a value or a slug) at a scale, or of bare answers.
 
-    Fresh weights are drawn from `seed`; `device="meta"` allocates nothing. Pretrained parts are
-    loaded by `chiasm.pretrained`.
+    Fresh weights are drawn from `seed`; `device="meta"` allocates nothing. A pretrained host is
+    filled in by `chiasm.training.prepare`.
     """
     chosen = system(what) if isinstance(what, str) else what
     answers = chosen.at(scale) if isinstance(chosen, System) else chosen
@@ -95,7 +95,8 @@ def _initialise(decoder: Decoder, head: nn.Module, host: Host) -> None:
             nn.init.normal_(module.weight, std=host.initial_std)
             if module.bias is not None:
                 nn.init.zeros_(module.bias)
-    nn.init.normal_(decoder.embed_tokens.weight, std=host.initial_std)
+    std = host.initial_std if host.embedding_std is None else host.embedding_std
+    nn.init.normal_(decoder.embed_tokens.weight, std=std)
 
 
 def _blocks(module: nn.Module | None) -> list[nn.Module]:

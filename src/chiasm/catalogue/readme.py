@@ -19,6 +19,7 @@ from chiasm.catalogue.effects import REPOSITORY
 from chiasm.catalogue.evidence import GRADES, OUTCOMES, grade, outcomes
 from chiasm.catalogue.rows import Row, rows
 from chiasm.errors import ChiasmError, Misuse
+from chiasm.evaluation.committed import results_block
 
 SYSTEM_FILES = Path(__file__).parents[1] / "systems"
 
@@ -95,7 +96,10 @@ def keyword(call: ast.Call, name: str) -> ast.expr | None:
     return next((given.value for given in call.keywords if given.arg == name), None)
 
 
-BLOCKS: dict[str, Callable[[], str]] = {"systems": systems_block}
+BLOCKS: dict[str, Callable[[], str]] = {
+    "systems": systems_block,
+    "results": lambda: results_block(REPOSITORY / "results"),
+}
 
 
 def regenerate(text: str) -> str:

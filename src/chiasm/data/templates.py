@@ -48,7 +48,21 @@ SMOLLM2 = replace(
     system="You are a helpful AI assistant named SmolLM, trained by Hugging Face",
 )
 
-TEMPLATES = {template.name: template for template in (NANO, VICUNA, CHATML, SMOLLM2)}
+IDEFICS2 = Template(
+    name="idefics2",
+    specials=("<s>", "<end_of_utterance>"),
+    start="<s>",
+    before_user="User:",
+    after_user="<end_of_utterance>\n",
+    before_answer="Assistant:",
+    answer_lead=" ",
+    after_answer="<end_of_utterance>",
+    between="\n",
+)
+
+TEMPLATES = {
+    template.name: template for template in (NANO, VICUNA, CHATML, SMOLLM2, IDEFICS2)
+}
 
 
 def named(name: str) -> Template:

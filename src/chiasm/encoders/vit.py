@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import torch
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
+from torch.nn.functional import gelu
 
 from chiasm.layers import attend, merge_heads, sine_positions, split_heads
 from chiasm.spec import Size, Work
@@ -29,6 +30,8 @@ class VisionTransformer:
     ff_width: int
     stem: tuple[int, ...] = ()
     residual: int = 0
+    position_scale: float = 1.0
+    """Deviation of the sine positions against features of about 1."""
 
     def __post_init__(self) -> None:
         if self.stem and 2 ** len(self.stem) != self.patch:
@@ -117,12 +120,15 @@ class VisionTransformerEncoder(nn.Module):
             valid = pixels.unfold(1, p, p).unfold(2, p, p).flatten(3).any(-1)
         maps = self._patches(nn.functional.pad(images, missing) if any(missing) else images, valid)
         rows, columns = maps.shape[-2:]
-        x = maps.flatten(2).transpose(1, 2) + sine_positions(rows, columns, maps.shape[1]).to(maps)
+        x = maps.flatten(2).transpose(1, 2) + self._positions(rows, columns).to(maps)
         valid = None if valid is None else valid.flatten(1)
         permission = Permission(dense=None if valid is None else _keys(valid))
         for layer in self.layers:
             x = layer(x, permission)
         return Features(self.norm(x), (rows, columns), valid)
+
+    def _positions(self, rows: int, columns: int) -> Float[Tensor, "token width"]:
+        return self.config.position_scale * sine_positions(rows, columns, self.config.width)
 
     def _patches(
         self, images: Tensor, valid: Bool[Tensor, "image row column"] | None
@@ -149,7 +155,7 @@ def _seen(maps: Tensor, valid: Bool[Tensor, "image row column"] | None) -> Tenso
 
 
 class _Residual(nn.Module):
-    """relu(x + norm(conv(relu(norm(conv(x))))))."""
+    """gelu(x + norm(conv(gelu(norm(conv(x))))))."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()
@@ -159,8 +165,8 @@ class _Residual(nn.Module):
         self.norm1, self.norm2 = nn.BatchNorm2d(channels), nn.BatchNorm2d(channels)
 
     def forward(self, maps: Tensor, valid: Bool[Tensor, "image row column"] | None) -> Tensor:
-        inner = _seen(self.norm1(self.conv1(maps)).relu(), valid)
-        return (maps + self.norm2(self.conv2(inner))).relu()
+        inner = _seen(gelu(self.norm1(self.conv1(maps))), valid)
+        return gelu(maps + self.norm2(self.conv2(inner)))
 
 
 def _stem(config: VisionTransformer) -> nn.Sequential:
@@ -172,7 +178,7 @@ def _stem(config: VisionTransformer) -> nn.Sequential:
         layers += [
             nn.Conv2d(channels, out, 3, stride=2, padding=1, bias=False),
             nn.BatchNorm2d(out),
-            nn.ReLU(),
+            nn.GELU(),
         ]
         channels = out
     layers += [_Residual(channels) for _ in range(config.residual)]

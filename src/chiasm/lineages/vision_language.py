@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from chiasm.compression import NoCompression
 from chiasm.connectors import MLP
-from chiasm.data.pixels import LLAVA, SIGLIP, Pixels
+from chiasm.data.pixels import LLAVA, Pixels
 from chiasm.encoders import EfficientNetLite0, VisionTransformer
 from chiasm.experts import SharedWeights
 from chiasm.fusion import InSequence
@@ -21,8 +21,10 @@ SCRATCH = Teaching(
         Stage(
             name="scratch",
             trained=("encoder", "connector", "fusion", "decoder", "head"),
-            learning_rate=2e-3,
+            learning_rate=5e-4,
             batch=16,
+            questions=6,
+            clip=5.0,
         ),
     ),
 )
@@ -70,11 +72,21 @@ LLAVA_1_5 = Teaching(
 LITE = Pixels(mean=(127 / 255, 127 / 255, 127 / 255), std=(128 / 255, 128 / 255, 128 / 255))
 """What TensorFlow taught the Lite models with, (value - 127) / 128; the whole picture, squashed."""
 
+DRAWINGS = Pixels(mean=(0.9,) * 3, std=(0.2,) * 3)
+"""Drawings on a light ground: the ground comes near zero, as a convolution's padding is."""
+
 _NANO = Answers(
     views=Fixed(64, 64),
-    pixels=SIGLIP,
+    pixels=DRAWINGS,
     encoder=VisionTransformer(
-        patch=8, width=128, depth=1, heads=4, ff_width=256, stem=(32, 64, 128)
+        patch=16,
+        width=128,
+        depth=0,
+        heads=4,
+        ff_width=256,
+        stem=(32, 64, 128, 128),
+        residual=1,
+        position_scale=0.1,
     ),
     connector=MLP(),
     fusion=InSequence(),

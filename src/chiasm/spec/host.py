@@ -34,6 +34,9 @@ class Host:
     max_positions: int = 4096
     """Longest context, in rows."""
     initial_std: float = 0.02
+    """Standard deviation of fresh matrices."""
+    embedding_std: float | None = None
+    """Standard deviation of fresh word embeddings; None: that of the matrices."""
     weights: str | None = None
     family: str = field(default="llama")
     """The transformers `model_type` whose layout the weights are written in."""

@@ -24,5 +24,5 @@ class SlotParts:
 class Slots:
     """Modules for the `before` slots, by layer, and for the prologue of the stack."""
 
-    before: Mapping[int, nn.Module] = field(default_factory=dict)
+    before: Mapping[int, nn.Module] = field(default_factory=dict[int, nn.Module])
     prologue: nn.Module | None = None

@@ -18,6 +18,9 @@ class Stage:
     """Learning-rate factor by part, 1 where not named."""
     batch: int = 32
     """Images (or texts) a step."""
+    questions: int | None = None
+    """Most independent questions of one image that a step teaches, rare answers likelier; None:
+    all."""
     warmup: float = 0.05
     """Share of the stage's steps in linear warm-up."""
     schedule: str = "cosine"

@@ -52,6 +52,7 @@ SYSTEM = register(
                     latents=64, depth=3, heads=16, kv_heads=4, head_width=96, ff_width=14_336
                 ),
                 host=IDEFICS2_MISTRAL,
+                template="idefics2",
             ),
         ),
     )

@@ -11,6 +11,7 @@ import torch
 from torch.optim import AdamW
 
 from chiasm.data import Dataset
+from chiasm.data.balance import Balance
 from chiasm.data.order import Order
 from chiasm.errors import ChiasmError, Misuse
 from chiasm.model import Model
@@ -269,13 +270,15 @@ class Trainer:
 
     def _windows(self, at: int, start: int) -> Iterator[Window]:
         # Every stage has an order of its own, or all would begin with the same samples.
+        seed, limit = self.seed + at, self.stages[at].questions
         return windows(
             self.dataset,
             self.collator,
-            Order(len(self.dataset), self.seed + at),
+            Order(len(self.dataset), seed),
             start=start,
             batch=self._batch(self.stages[at]),
             accumulate=self.options.accumulate,
+            balance=None if limit is None else Balance.of(self.dataset, limit=limit, seed=seed),
         )
 
     def _batch(self, stage: Stage) -> int:

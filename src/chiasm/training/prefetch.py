@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Protocol, Self
 
 from chiasm.data import Dataset, Example
+from chiasm.data.balance import Balance
 from chiasm.data.order import Order
 from chiasm.errors import ChiasmError
 from chiasm.stream import Inputs
@@ -33,15 +34,25 @@ class Window:
 
 
 def windows(
-    dataset: Dataset, collator: Collates, order: Order, *, start: int, batch: int, accumulate: int
+    dataset: Dataset,
+    collator: Collates,
+    order: Order,
+    *,
+    start: int,
+    batch: int,
+    accumulate: int,
+    balance: Balance | None = None,
 ) -> Iterator[Window]:
     """The windows of step `start` and every one after it, without end.
 
-    A step's `batch` examples are dealt to `accumulate` pieces of (nearly) equal numbers. Raises
+    A step's `batch` examples are dealt to `accumulate` pieces of (nearly) equal numbers; `balance`
+    says which of their questions are taught. Raises
     ChiasmError when a window teaches nothing.
     """
     for epoch, indices in order.batches(start, batch):
         examples = [dataset[index] for index in indices]
+        if balance is not None:
+            examples = [balance.choose(example, epoch) for example in examples]
         pieces = tuple(collator.batch(part, teach=True) for part in _deal(examples, accumulate))
         ids = tuple(example.id for example in examples)
         labels = sum(_labels(piece) for piece in pieces)

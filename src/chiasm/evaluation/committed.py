@@ -1,0 +1,68 @@
+"""The README's table of measured results, from the files under `results/`."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from chiasm.errors import ChiasmError
+
+COMPARISON, PREFILL = Path("compare"), Path("prefill")
+
+
+def results_block(root: Path) -> str:
+    """What was measured, each table with the command and machine that made it.
+
+    `results/compare/*.json` are reports of `chiasm compare`, `results/prefill/*.json` those of
+    `benchmarks/prefill.py`.
+    """
+    parts = [_compared(path) for path in sorted((root / COMPARISON).glob("*.json"))]
+    parts += [_prefill(path) for path in sorted((root / PREFILL).glob("*.json"))]
+    return "\n\n".join(parts)
+
+
+def _compared(path: Path) -> str:
+    records = _read(path)
+    head = "| system | parameters | prefill FLOPs | KV bytes | prefill ms | samples/s | accuracy | 95% interval |"
+    lines = [head, "|---|---|---|---|---|---|---|---|"]
+    for one in records:
+        cells = (
+            f"`{one['system']}`",
+            f"{one['parameters']:,}",
+            f"{one['prefill_flops']:,}",
+            f"{one['kv_bytes']:,}",
+            f"{one['prefill_ms']:.2f}",
+            f"{one['samples_per_second']:.0f}",
+            f"{100 * one['accuracy']:.2f}%",
+            f"{100 * one['accuracy_low']:.2f} to {100 * one['accuracy_high']:.2f}",
+        )
+        lines.append("| " + " | ".join(cells) + " |")
+    first = records[0]
+    told = (
+        f"{first['data']}, {first['questions']:,} test questions, {first['scale']} scale, seed "
+        f"{first['seed']}; always the most frequent answer: {100 * first['majority_accuracy']:.2f}%. "
+        f"`{first['command']}` on {first['machine']}."
+    )
+    return "\n".join([*lines, "", told])
+
+
+def _prefill(path: Path) -> str:
+    found = _read(path)
+    base, setting, machine = found["baseline"], found["setting"], found["machine"]
+    lines = ["| system | prefill, seconds | times faster |", "|---|---|---|"]
+    for system, seconds in found["seconds"].items():
+        ratio = found["seconds"][base] / seconds
+        lines.append(f"| `{system}` | {seconds:.3f} | {ratio:.2f} |")
+    told = (
+        f"Prefill of {setting['visual_tokens']:,} visual and {setting['text_tokens']} text tokens, a "
+        f"random decoder of {setting['layers']} layers and width {setting['width']:,}, medians of "
+        f"{setting['repeats']} in turn. `{found['command']}` on {machine['cpu']}, "
+        f"{machine['threads']} threads."
+    )
+    return "\n".join([*lines, "", told])
+
+
+def _read(path: Path) -> Any:
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise ChiasmError(f"{path}: not JSON ({error}); measure it again") from None
