@@ -28,9 +28,7 @@ def story(of: System, scale: Scale, *, text: int) -> Iterator[str]:
     rows = text + plan.placeholders
     yield f"[bold]{of.slug}[/bold] at {scale.value} scale, one image and {text} text tokens"
     yield f"[dim]{escape(of.card.differs)}[/dim]"
-    step = 0
-    for title, lines in _steps(answers, model, plan, text, rows):
-        step += 1
+    for step, (title, lines) in enumerate(_steps(answers, model, plan, text, rows), start=1):
         yield f"\n[bold]{step}. {title}[/bold]"
         for line in lines:
             yield f"   {line}"
@@ -52,7 +50,9 @@ def _steps(
     width = answers.host.width
     if plan.views:
         yield "Look", _look(answers, plan)
-        features = f"\\[{len(plan.views)}, {plan.grids[0][0]}x{plan.grids[0][1]}, {answers.encoder.width}]"
+        features = (
+            f"\\[{len(plan.views)}, {plan.grids[0][0]}x{plan.grids[0][1]}, {answers.encoder.width}]"
+        )
         yield "Encode", [f"{in_words(answers.encoder)} -> {features}", _where(model.encoder)]
     if model.compressor is not None:
         line = f"{in_words(answers.compression)}: {plan.tokens} features, {plan.kept} kept"
@@ -61,16 +61,22 @@ def _steps(
         out = answers.connector.width(answers.encoder.width, width)
         line = f"{in_words(answers.connector)} -> \\[1, {plan.tokens}, {out}]"
         yield "Connect", [line, _where(model.connector)]
-    yield "Enter the sequence", [
-        f"{in_words(answers.fusion)}: {text} text rows and {plan.placeholders} media rows -> "
-        f"\\[1, {rows}, {width}]",
-        f"visibility: {in_words(answers.visibility)}",
-    ]
+    yield (
+        "Enter the sequence",
+        [
+            f"{in_words(answers.fusion)}: {text} text rows and {plan.placeholders} media rows -> "
+            f"\\[1, {rows}, {width}]",
+            f"visibility: {in_words(answers.visibility)}",
+        ],
+    )
     if model.decoder.prologue is not None:
-        yield "Before the stack", [
-            f"{plan.tokens} media tokens and {rows} rows are fused, the media tokens then dropped",
-            _where(model.decoder.prologue),
-        ]
+        yield (
+            "Before the stack",
+            [
+                f"{plan.tokens} media tokens and {rows} rows are fused, the former then dropped",
+                _where(model.decoder.prologue),
+            ],
+        )
     for first, last, lines in _layers(answers, model, text, plan.placeholders):
         title = f"Layer {first}" if first == last else f"Layers {first} to {last}"
         yield title, lines
@@ -110,8 +116,7 @@ def _layers(
 def _row_lines(plan: RowPlan, text: int, media: int) -> list[str]:
     names = ("queries", "keys and values", "output projection", "feed-forward")
     counted = [
-        f"{name}: {_rows(rows, text, media)}"
-        for name, rows in zip(names, plan.sets(), strict=True)
+        f"{name}: {_rows(rows, text, media)}" for name, rows in zip(names, plan.sets(), strict=True)
     ]
     return ["; ".join(counted)]
 

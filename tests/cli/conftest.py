@@ -6,6 +6,7 @@ from dataclasses import replace
 import pytest
 import torch
 from PIL import Image
+from tests.tiny import tiny_answers
 
 from chiasm import hub
 from chiasm.build import build
@@ -13,7 +14,6 @@ from chiasm.cli.main import main
 from chiasm.data.templates import NANO
 from chiasm.data.tokenizer import fit_tokenizer
 from chiasm.spec import registered
-from tests.tiny import tiny_answers
 
 
 @pytest.fixture(scope="session")
@@ -30,9 +30,7 @@ def checkpoint(tmp_path_factory):
         answers, host=replace(answers.host, vocabulary=len(tokenizer), max_positions=120)
     )
     folder = tmp_path_factory.mktemp("runs") / "tiny"
-    hub.save(
-        build(answers), folder, slug=slug, scale="nano", tokenizer=tokenizer, template=NANO
-    )
+    hub.save(build(answers), folder, slug=slug, scale="nano", tokenizer=tokenizer, template=NANO)
     return folder
 
 

@@ -3,9 +3,9 @@
 import json
 
 import pytest
+from tests.cli.test_ask import one_line
 
 from chiasm.spec import registered
-from tests.cli.test_ask import one_line
 
 
 @pytest.mark.parametrize("verb", ["show", "explain", "cost", "train"])

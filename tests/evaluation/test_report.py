@@ -66,7 +66,10 @@ def test_record_has_the_promised_fields():
 
 
 def test_page_is_self_contained_and_escaped(examples):
-    predictions = {"saisa": said(examples, "red"), "text-only": said(examples, "<script>x</script>")}
+    predictions = {
+        "saisa": said(examples, "red"),
+        "text-only": said(examples, "<script>x</script>"),
+    }
     shown = examples_to_show(examples, predictions)
     html = page(
         results({"saisa": 97, "text-only": 60}),
@@ -88,7 +91,9 @@ def test_page_is_self_contained_and_escaped(examples):
 def test_examples_are_chosen_by_place_not_by_success(examples):
     right = examples_to_show(examples, {"a": said(examples, "red")})
     wrong = examples_to_show(examples, {"a": said(examples, "nothing")})
-    assert [(s.example.id, s.question) for s in right] == [(s.example.id, s.question) for s in wrong]
+    assert [(s.example.id, s.question) for s in right] == [
+        (s.example.id, s.question) for s in wrong
+    ]
 
 
 def test_table_ends_with_the_majority_answer():

@@ -20,6 +20,8 @@ from transformers import Idefics2ForConditionalGeneration, Idefics2Model
 
 import chiasm
 
+pytestmark = pytest.mark.evidence(slug="idefics2", grade="matches")
+
 EACH = 3
 COUNTS = [1, 2, 0]
 

@@ -23,6 +23,8 @@ from transformers import LlavaForConditionalGeneration, LlavaModel
 import chiasm
 from chiasm.errors import ChiasmError
 
+pytestmark = pytest.mark.evidence(slug="llava-1.5", grade="matches")
+
 # (tower, strategy, layer, text family, tokens an image)
 CASES = [
     ("clip", "default", -2, "llama", 9),

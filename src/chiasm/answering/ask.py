@@ -37,7 +37,8 @@ class Asker:
     @classmethod
     def open(cls, name: str | Path) -> "Asker":
         """Open a chiasm folder, or a LLaVA-type one of transformers, whose own chat template and
-        image recipe are then used."""
+        image recipe are then used.
+        """
         checkpoint = open_checkpoint(name)
         checkpoint.model.eval()
         collator = checkpoint.collator

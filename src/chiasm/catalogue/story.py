@@ -93,5 +93,3 @@ def described(
     yield "\n[bold]Checks[/bold]"
     for check in of.card.checks:
         yield f"  - {escape(check)}"
-
-

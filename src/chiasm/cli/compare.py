@@ -20,7 +20,9 @@ def compare(
         str | None,
         typer.Option(help="What is held equal: minutes, samples or flops; must be the one given."),
     ] = None,
-    out: Annotated[Path, typer.Option(help="Folder for checkpoints and report.")] = Path("runs/compare"),
+    out: Annotated[Path, typer.Option(help="Folder for checkpoints and report.")] = Path(
+        "runs/compare"
+    ),
     seed: Annotated[int, typer.Option(help="Seed of weights and data order.")] = 0,
     threads: Annotated[int | None, typer.Option(help="CPU threads; default: all.")] = None,
     limit: Annotated[int | None, typer.Option(help="Judge on so many test examples only.")] = None,
@@ -29,8 +31,7 @@ def compare(
 
     Example: chiasm compare text-only llava-1.5 saisa --data easy-vqa --minutes 1.5 --out runs/demo
     """
-    from rich.console import Console
-
+    from chiasm.cli.console import console
     from chiasm.errors import Misuse
     from chiasm.evaluation.compare import Comparison, compare_systems
     from chiasm.evaluation.table import table
@@ -45,7 +46,7 @@ def compare(
         )
     if budget is not None and budget != named[0]:
         raise Misuse(f"--budget {budget} but --{named[0]} is given; give --{budget}")
-    console = Console(highlight=False)
+    screen = console()
     comparison = Comparison(
         systems=tuple(slugs),
         scale=scale_named(scale),
@@ -56,7 +57,7 @@ def compare(
         threads=threads,
         limit=limit,
     )
-    results, majority = compare_systems(comparison, out, tell=console.print)
-    console.print(table(results, majority), width=max(console.width, 110), crop=False)
-    console.print("FLOPs, KV, ms and peak memory: one prefill of a test image and its first question.")
-    console.print(f"report: {out / 'report.html'}")
+    results, majority = compare_systems(comparison, out, tell=screen.print)
+    screen.print(table(results, majority), width=max(screen.width, 110), crop=False)
+    screen.print("FLOPs, KV, ms, peak: one prefill of a test image and its first question.")
+    screen.print(f"report: {out / 'report.html'}")

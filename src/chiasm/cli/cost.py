@@ -80,7 +80,7 @@ def overridden(systems: Sequence[str], scale: str, settings: Sequence[str]) -> d
     from chiasm.cost.count import answers_at
     from chiasm.errors import Misuse
     from chiasm.spec import system
-    from chiasm.training.overrides import override
+    from chiasm.spec.override import override
 
     shared: list[str] = []
     own: dict[str, list[str]] = {slug: [] for slug in systems}
@@ -103,23 +103,23 @@ def overridden(systems: Sequence[str], scale: str, settings: Sequence[str]) -> d
 
 def print_bills(bills: Sequence["Bill"], settings: Sequence[str]) -> None:
     """The conventions, then two tables: FLOPs by part, parameters and bytes."""
-    from rich.console import Console
+    from chiasm.cli.console import console
 
-    console = Console()
+    screen = console()
     first = bills[0]
     set_to = "".join(f", {setting}" for setting in settings)
-    console.print(
+    screen.print(
         f"{first.scale} scale, {first.text_tokens} text tokens, image {first.image[0]}x"
         f"{first.image[1]}, {first.dtype}, batch 1{set_to}",
         markup=False,
         highlight=False,
     )
     for line in CONVENTIONS:
-        console.print(line, style="dim", highlight=False)
-    console.print()
-    console.print(flops_table(bills))
-    console.print()
-    console.print(bytes_table(bills))
+        screen.print(line, style="dim", highlight=False)
+    screen.print()
+    screen.print(flops_table(bills))
+    screen.print()
+    screen.print(bytes_table(bills))
 
 
 def flops_table(bills: Sequence["Bill"]) -> "Table":

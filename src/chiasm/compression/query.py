@@ -34,7 +34,9 @@ class QueryCompression:
         return (
             linear("connector", "compressor query and output", kept, width, 2 * width),
             linear("connector", "compressor key and value", tokens, width, 2 * width),
-            attention("connector", "compressor read", kept * tokens, self.heads, width // self.heads),
+            attention(
+                "connector", "compressor read", kept * tokens, self.heads, width // self.heads
+            ),
         )
 
 
@@ -56,7 +58,9 @@ class Queries(nn.Module):
         normed = self.norm_features(features.tokens)
         places = sine_positions(*features.grid, width).to(normed)
         own = sine_positions(side, side, width).to(normed)
-        q = split_heads(self.to_q(self.norm_queries(self.queries) + own).expand(images, -1, -1), heads)
+        q = split_heads(
+            self.to_q(self.norm_queries(self.queries) + own).expand(images, -1, -1), heads
+        )
         k = split_heads(self.to_k(normed + places), heads)
         v = split_heads(self.to_v(normed), heads)
         kept = self.to_out(merge_heads(attend(q, k, v, _permission(features.valid, side**2))))

@@ -19,7 +19,7 @@ def render_chat(
     *,
     system: str = "",
 ) -> list[Rendered]:
-    """The ids of a prompt up to where its last answer begins, as the tokenizer's template writes it.
+    """The ids of a prompt up to where its last answer begins, in the template's own words.
 
     Images stand before the first question. An image token typed by the user is refused: the
     template could not tell it from an image.

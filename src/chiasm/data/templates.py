@@ -60,9 +60,7 @@ IDEFICS2 = Template(
     between="\n",
 )
 
-TEMPLATES = {
-    template.name: template for template in (NANO, VICUNA, CHATML, SMOLLM2, IDEFICS2)
-}
+TEMPLATES = {template.name: template for template in (NANO, VICUNA, CHATML, SMOLLM2, IDEFICS2)}
 
 
 def named(name: str) -> Template:

@@ -26,7 +26,8 @@ class Generates(Protocol):
 @dataclass(frozen=True)
 class Generated:
     """New ids `[batch, segment, step]`, `pad` after the end, and how many of each row are real
-    (the stop id included)."""
+    (the stop id included).
+    """
 
     ids: Int[Tensor, "batch segment step"]
     lengths: Int[Tensor, "batch segment"]

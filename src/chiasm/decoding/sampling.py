@@ -12,7 +12,8 @@ from chiasm.errors import Misuse
 @dataclass(frozen=True, kw_only=True)
 class Sampling:
     """Temperature 0 is greedy; `top_p` keeps the smallest set of ids of that probability mass
-    (Holtzman et al. 2019, arXiv 1904.09751)."""
+    (Holtzman et al. 2019, arXiv 1904.09751).
+    """
 
     temperature: float = 0.0
     top_p: float = 1.0

@@ -40,7 +40,7 @@ class VisionTransformer:
                 f"{2 ** len(self.stem)} pixels, not {self.patch}"
             )
         if self.residual and not self.stem:
-            raise ValueError(f"{self.residual} residual blocks follow a convolutional stem; give one")
+            raise ValueError(f"{self.residual} residual blocks need a convolutional stem; give one")
 
     def grid(self, size: Size) -> tuple[int, int]:
         """Rows and columns of patches; a part of a patch counts as one (padded with zeros)."""

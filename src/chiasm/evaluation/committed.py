@@ -22,8 +22,8 @@ def results_block(root: Path) -> str:
 
 def _compared(path: Path) -> str:
     records = _read(path)
-    head = "| system | parameters | prefill FLOPs | KV bytes | prefill ms | samples/s | accuracy | 95% interval |"
-    lines = [head, "|---|---|---|---|---|---|---|---|"]
+    names = "system, parameters, prefill FLOPs, KV bytes, prefill ms, samples/s, accuracy, interval"
+    lines = [f"| {names.replace(', ', ' | ')} |", "|---" * 8 + "|"]
     for one in records:
         cells = (
             f"`{one['system']}`",
@@ -39,7 +39,7 @@ def _compared(path: Path) -> str:
     first = records[0]
     told = (
         f"{first['data']}, {first['questions']:,} test questions, {first['scale']} scale, seed "
-        f"{first['seed']}; always the most frequent answer: {100 * first['majority_accuracy']:.2f}%. "
+        f"{first['seed']}; always the commonest answer: {100 * first['majority_accuracy']:.2f}%. "
         f"`{first['command']}` on {first['machine']}."
     )
     return "\n".join([*lines, "", told])
@@ -53,7 +53,7 @@ def _prefill(path: Path) -> str:
         ratio = found["seconds"][base] / seconds
         lines.append(f"| `{system}` | {seconds:.3f} | {ratio:.2f} |")
     told = (
-        f"Prefill of {setting['visual_tokens']:,} visual and {setting['text_tokens']} text tokens, a "
+        f"{setting['visual_tokens']:,} visual and {setting['text_tokens']} text tokens, a "
         f"random decoder of {setting['layers']} layers and width {setting['width']:,}, medians of "
         f"{setting['repeats']} in turn. `{found['command']}` on {machine['cpu']}, "
         f"{machine['threads']} threads."

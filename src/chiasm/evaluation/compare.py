@@ -64,9 +64,7 @@ class Comparison:
         return taught, asked[: self.limit] if self.limit else asked.examples
 
 
-def compare_systems(
-    comparison: Comparison, out: Path, *, tell: Tell
-) -> tuple[list[Result], Score]:
+def compare_systems(comparison: Comparison, out: Path, *, tell: Tell) -> tuple[list[Result], Score]:
     """Train, judge, measure and report; gives the results and the majority answer's score.
 
     Writes a checkpoint folder a system, `report.html`, `report.json`, `predictions.jsonl` and
@@ -90,14 +88,14 @@ def compare_systems(
             out=out / slug,
             seed=comparison.seed,
         )
-        started = time.perf_counter()
+        began = time.perf_counter()
         opened = open_checkpoint(folders[slug])
         said[slug] = list(predict(opened.model, opened.collator, asked))
         score = Score.of(said[slug])
         low, high = score.interval
         tell(
             f"[bold]{slug}[/bold]: {100 * score.accuracy:.2f}% of {score.count} questions "
-            f"({100 * low:.2f} to {100 * high:.2f}), judged in {time.perf_counter() - started:.0f} s"
+            f"({100 * low:.2f} to {100 * high:.2f}), judged in {time.perf_counter() - began:.0f} s"
         )
     constant = Score.of(list(majority(taught.examples, asked)))
     results = _measured(comparison, folders, said, asked)
@@ -115,7 +113,10 @@ def _measured(
     opened = {slug: open_checkpoint(folder) for slug, folder in folders.items()}
     prompts = {slug: _prompt(checkpoint, asked[0]) for slug, checkpoint in opened.items()}
     times = alternating(
-        {slug: checkpoint.model for slug, checkpoint in opened.items()}, prompts, repeats=15, warm_up=3
+        {slug: checkpoint.model for slug, checkpoint in opened.items()},
+        prompts,
+        repeats=15,
+        warm_up=3,
     )
     results = []
     for slug, checkpoint in opened.items():
@@ -201,7 +202,7 @@ def _write(
         constant,
         curves,
         examples_to_show(asked, said),
-        title=f"{len(results)} systems on {Path(comparison.data).stem}, {comparison.scale.value} scale",
+        title=f"{len(results)} systems on {Path(comparison.data).stem}, {comparison.scale} scale",
         facts=facts,
     )
     (out / "report.html").write_text(html, encoding="utf-8")

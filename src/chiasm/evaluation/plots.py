@@ -28,7 +28,12 @@ def accuracy_against_flops(results: Sequence[Result], majority: Score) -> str:
         accuracy = result.score.accuracy
         error = [[100 * (accuracy - low)], [100 * (high - accuracy)]]
         axes.errorbar(
-            result.prefill_flops, 100 * accuracy, yerr=error, fmt="o", capsize=3, label=result.system
+            result.prefill_flops,
+            100 * accuracy,
+            yerr=error,
+            fmt="o",
+            capsize=3,
+            label=result.system,
         )
     axes.axhline(100 * majority.accuracy, color="grey", linestyle=":", label="majority answer")
     axes.set_xscale("log")

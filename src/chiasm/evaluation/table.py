@@ -60,8 +60,9 @@ def _accuracy(score: Score) -> tuple[str, str]:
 
 def scaled(count: float, unit: str = "") -> str:
     """A count with three digits and its power of a thousand."""
-    for prefix in ("", "k", "M", "G", "T"):
-        if abs(count) < 1000:
-            break
-        count /= 1000
+    prefixes = ("", "k", "M", "G", "T")
+    step = 0
+    while abs(count) >= 1000 and step < len(prefixes) - 1:
+        count, step = count / 1000, step + 1
+    prefix = prefixes[step]
     return f"{count:.3g} {prefix}{unit}".rstrip()

@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-
 from chiasm.spec import Host, Work
 from chiasm.spec.slots import SlotParts, Slots
 from chiasm.stream import RowPlan
@@ -32,5 +31,3 @@ class NoFusion:
 
     def cached(self, host: Host, tokens: int) -> int:
         return 0
-
-

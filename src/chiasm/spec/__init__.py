@@ -1,8 +1,17 @@
 """What a system states: component answers, the system itself, geometry, the registry."""
 
-from chiasm.spec.answers import Answers, Scale, scale_named
 from chiasm.spec.answer import Compression, Connector, Encoder, Fusion, Head, Objective
-from chiasm.spec.geometry import Fixed, Geometry, NativeResolution, NoViews, Size, View, Views, geometry
+from chiasm.spec.answers import Answers, Scale, scale_named
+from chiasm.spec.geometry import (
+    Fixed,
+    Geometry,
+    NativeResolution,
+    NoViews,
+    Size,
+    View,
+    Views,
+    geometry,
+)
 from chiasm.spec.host import Host
 from chiasm.spec.registry import register, registered, system
 from chiasm.spec.system import Card, System, derive, differences

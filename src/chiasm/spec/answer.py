@@ -34,7 +34,7 @@ class Connector(Protocol):
 
     @property
     def layerwise(self) -> bool:
-        """True when every decoder layer owns a projector and the tokens themselves stay features."""
+        """True when every decoder layer owns a projector and the tokens stay features."""
         ...
 
     def count(self, grid: tuple[int, int]) -> int:
@@ -51,7 +51,7 @@ class Connector(Protocol):
 
 
 class Fusion(Protocol):
-    """Question 3: where tokens enter, which rows of a layer do which work, and what fills the slots."""
+    """Question 3: where tokens enter, which rows do which work, and what fills the slots."""
 
     @property
     def plan(self) -> RowPlan: ...
@@ -70,7 +70,7 @@ class Fusion(Protocol):
         ...
 
     def work(self, host: Host, text: int, tokens: int, width: int) -> Sequence[Work]:
-        """Multiply-adds of the slots for `text` sequence rows and `tokens` memory tokens of `width`."""
+        """Multiply-adds of the slots for `text` rows and `tokens` memory tokens of `width`."""
         ...
 
     def cached(self, host: Host, tokens: int) -> int:

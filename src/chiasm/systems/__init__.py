@@ -1,1 +1,1 @@
-"""One file per published system: values only. Found by being here; deleting one changes nothing else."""
+"""One file per published system: values only, found by being here; deleting one changes none."""

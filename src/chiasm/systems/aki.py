@@ -14,11 +14,11 @@ SYSTEM = register(
         no=74,
         parent="llava-1.5",
         card=Card(
-            paper="Seeing is Understanding: Unlocking Causal Attention into Modality-Mutual Attention "
-            "for Multimodal LLMs (arXiv 2503.02597)",
+            paper="Seeing is Understanding: Unlocking Causal Attention into Modality-Mutual "
+            "Attention for Multimodal LLMs (arXiv 2503.02597)",
             differs="visual rows also see the user's question, up to the answer's tag; a Perceiver "
             "resampler makes 144 tokens",
-            claim="same data, causal to mutual: MME-P 1226 to 1364, MMB 64.9 to 71.8, POPE 79.8 to 82.7",
+            claim="causal to mutual: MME-P 1226 to 1364, MMB 64.9 to 71.8, POPE 79.8 to 82.7",
             checks=(
                 "changing an answer token changes no earlier row",
                 "changing the question changes the visual rows' keys and values; in a causal model "

@@ -1,4 +1,4 @@
-"""EE-MLLM: composite attention; visual rows go through the feed-forward but not through attention."""
+"""EE-MLLM: composite attention; visual rows pass the feed-forward but make no queries."""
 
 from chiasm.fusion import InSequence, VisualPath
 from chiasm.lineages.vision_language import VISION_LANGUAGE

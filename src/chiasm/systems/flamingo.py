@@ -14,8 +14,8 @@ SYSTEM = register(
         parent="llava-1.5",
         card=Card(
             paper="Flamingo: a Visual Language Model for Few-Shot Learning (arXiv 2204.14198)",
-            differs="64 resampled latents an image, read by zero-gated cross-attention before every "
-            "4th layer of a frozen host; text sees the last image before it",
+            differs="64 resampled latents an image, read by zero-gated cross-attention before "
+            "every 4th layer of a frozen host; text sees the last image before it",
             claim="80B: VQAv2 56.3 / 63.1 / 67.6 at 0 / 4 / 32 shots; 3B without tanh gates -4.2",
             checks=(
                 "at the start, logits are the host's own, bit for bit",

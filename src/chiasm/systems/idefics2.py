@@ -17,8 +17,8 @@ SYSTEM = register(
         parent="llava-1.5",
         card=Card(
             paper="What matters when building vision-language models? (arXiv 2405.02246)",
-            differs="images at their own aspect ratio up to 980 pixels; a gated MLP and a resampler of "
-            "64 latents at the host's width",
+            differs="images at their own aspect ratio up to 980 pixels; a gated MLP and a "
+            "resampler of 64 latents at the host's width",
             claim="8B, open data: autoregressive beats cross-attention once backbones are adapted, "
             "69.5 against 67.3",
             checks=(

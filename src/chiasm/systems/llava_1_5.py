@@ -11,7 +11,7 @@ SYSTEM = register(
         card=Card(
             paper="Improved Baselines with Visual Instruction Tuning (arXiv 2310.03744)",
             differs="a two-layer MLP makes every patch one row of a causal sequence",
-            claim="7B: VQAv2 78.5, GQA 62.0, VizWiz 50.0, TextVQA 58.2, POPE 85.9 (558K + 665K data)",
+            claim="7B: VQAv2 78.5, GQA 62.0, VizWiz 50.0, TextVQA 58.2, POPE 85.9",
             checks=(
                 "the MLP holds 20,979,712 parameters at 7B and 31,467,520 at 13B",
                 "logits equal transformers' LlavaForConditionalGeneration given equal weights",

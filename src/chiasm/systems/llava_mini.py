@@ -11,10 +11,10 @@ SYSTEM = register(
         no=142,
         parent="llava-1.5",
         card=Card(
-            paper="LLaVA-Mini: Efficient Image and Video Large Multimodal Models with One Vision Token "
-            "(arXiv 2501.03895)",
-            differs="a learned query keeps one token an image; 4 decoder layers before the stack let "
-            "text read all patches, which are then dropped",
+            paper="LLaVA-Mini: Efficient Image and Video Large Multimodal Models with One Vision "
+            "Token (arXiv 2501.03895)",
+            differs="a learned query keeps one token an image; 4 decoder layers before the stack "
+            "let text read all patches, which are then dropped",
             claim="LLaVA-1.5-7B with 576 visual and 64 text tokens: 8.50 to 1.91 TFLOPs (-77%)",
             checks=(
                 "the host's prefill holds text and kept tokens only",

@@ -11,10 +11,10 @@ SYSTEM = register(
         no=7,
         parent="llava-1.5",
         card=Card(
-            paper="SAISA: Towards Multimodal Large Language Models with Both Training and Inference "
-            "Efficiency (arXiv 2502.02458)",
-            differs="no attention among visual rows; layer i overwrites them with its own P_i(v), and "
-            "they skip query, output and feed-forward",
+            paper="SAISA: Towards Multimodal Large Language Models with Both Training and "
+            "Inference Efficiency (arXiv 2502.02458)",
+            differs="no attention among visual rows; layer i overwrites them with its own P_i(v), "
+            "and they skip query, output and feed-forward",
             claim="LLaVA-1.5-7B with 576 visual and 64 text tokens: 8.53 to 2.86 TFLOPs (-66.5%)",
             checks=(
                 "the FLOP model gives 8.53 and 2.86 TFLOPs",
@@ -24,8 +24,6 @@ SYSTEM = register(
                 "the projectors of 32 layers hold 671,350,784 parameters",
             ),
         ),
-        scales=derive(
-            VISION_LANGUAGE, every=dict(connector=PerLayer(MLP()), fusion=TiedMemory())
-        ),
+        scales=derive(VISION_LANGUAGE, every=dict(connector=PerLayer(MLP()), fusion=TiedMemory())),
     )
 )

@@ -21,7 +21,7 @@ from chiasm.hub.tensors import check, unique_state
 from chiasm.model import Model
 from chiasm.spec import Scale, System, scale_named
 from chiasm.spec import system as by_slug
-from chiasm.training.overrides import override
+from chiasm.spec.override import override
 
 _HOST = ("decoder.embed_tokens.", "decoder.stack.layers.", "decoder.norm.", "head.lm_head.")
 """What a pretrained language model brings; a decoder's other tensors belong to the fusion."""

@@ -3,7 +3,7 @@ from tests.training.toy import toy
 
 from chiasm.errors import Misuse
 from chiasm.fusion import InSequence, VisualPath
-from chiasm.training.overrides import override
+from chiasm.spec.override import override
 
 ANSWERS = toy().at("nano")
 

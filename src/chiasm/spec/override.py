@@ -7,7 +7,7 @@ from enum import Enum
 from typing import Any
 
 from chiasm.errors import Misuse
-from chiasm.spec import Answers
+from chiasm.spec.answers import Answers
 
 
 def override(answers: Answers, settings: Iterable[str]) -> Answers:
