@@ -7,7 +7,7 @@ from chiasm.spec import Host
 NANO = Host(
     vocabulary=512,
     width=128,
-    depth=2,
+    depth=3,
     heads=4,
     kv_heads=4,
     head_width=32,
