@@ -28,7 +28,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from chiasm.build import build
+from chiasm.assemble import build
 from chiasm.cost import count, sample_inputs
 from chiasm.cost.latency import samples
 from chiasm.encoders import VisionTransformer

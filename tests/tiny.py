@@ -12,7 +12,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from chiasm.build import build
+from chiasm.assemble import build
 from chiasm.compression import NoCompression
 from chiasm.connectors import NoConnector
 from chiasm.data.views import stack_views
@@ -43,7 +43,8 @@ ROOM_SIZES = {
     "latents": 7,
     "head_width": 6,
     "ff_multiple": 3,
-    "stem": (5, 7, 11, 13),
+    "patch": 8,
+    "stem": (5, 7, 11),
 }
 
 

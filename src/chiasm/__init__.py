@@ -8,18 +8,16 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from chiasm.build import build
+    from chiasm.assemble import build
     from chiasm.cost.count import count
     from chiasm.hub.read import load
-    from chiasm.spec.registry import registered as systems
     from chiasm.spec.registry import system
 
 _LAZY = {
-    "build": ("chiasm.build", "build"),
+    "build": ("chiasm.assemble", "build"),
     "count": ("chiasm.cost.count", "count"),
     "load": ("chiasm.hub.read", "load"),
     "system": ("chiasm.spec.registry", "system"),
-    "systems": ("chiasm.spec.registry", "registered"),
 }
 
 try:
@@ -27,7 +25,7 @@ try:
 except PackageNotFoundError:  # run from a source tree that was never installed
     __version__ = "0"
 
-__all__ = ["__version__", "build", "count", "load", "system", "systems"]
+__all__ = ["__version__", "build", "count", "load", "system"]
 
 
 def __getattr__(name: str) -> Any:

@@ -7,7 +7,7 @@ from typing import Any
 
 from rich.markup import escape
 
-from chiasm.build import build
+from chiasm.assemble import build
 from chiasm.catalogue.story import in_words
 from chiasm.model import PARTS, Model, part_of
 from chiasm.spec import Answers, Geometry, Scale, System, geometry

@@ -39,7 +39,7 @@ class Media:
 
 
 class Model(nn.Module):
-    """A multimodal model built from `answers`; see `chiasm.build`.
+    """A multimodal model built from `answers`; see `chiasm.assemble`.
 
     The forward pass in execution order: `encode` images, `enter` them into a stream, run the
     `decoder`, `emit` scores.

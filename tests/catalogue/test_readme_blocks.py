@@ -33,9 +33,10 @@ def test_bars_in_cells_are_escaped():
 
 def test_check_tells_stale_from_fresh(tmp_path):
     page = tmp_path / "README.md"
-    page.write_text(PAGE)
+    stale = PAGE + "<!-- results:begin -->\n<!-- results:end -->\n"
+    page.write_text(stale)
     assert readme.main(["--check", "--file", str(page)]) == 1
-    assert page.read_text() == PAGE
+    assert page.read_text() == stale
     assert readme.main(["--file", str(page)]) == 0
     assert readme.main(["--check", "--file", str(page)]) == 0
     with pytest.raises(Misuse):

@@ -9,7 +9,7 @@ from PIL import Image
 from tests.tiny import tiny_answers
 
 from chiasm import hub
-from chiasm.build import build
+from chiasm.assemble import build
 from chiasm.cli.main import main
 from chiasm.data.templates import NANO
 from chiasm.data.tokenizer import fit_tokenizer

@@ -6,14 +6,14 @@ import pytest
 import torch
 from tests.operator_count import operator_macs
 
+from chiasm.assemble import build
 from chiasm.backbone import GrowingCache
-from chiasm.build import build
 from chiasm.cost import count, sample_inputs
 from chiasm.cost.latency import prefill
 from chiasm.errors import Misuse
 from chiasm.fusion import VisualPath
 from chiasm.lineages.vision_language import VISION_LANGUAGE
-from chiasm.spec import Scale, registered
+from chiasm.spec import Scale, geometry, registered
 from chiasm.stream import Inputs, Role
 
 NANO = VISION_LANGUAGE[Scale.NANO]
@@ -131,7 +131,8 @@ def test_every_system_is_counted_at_every_scale(slug, scale):
 
 def test_conventions_differ_by_what_their_names_say():
     bill = count(NANO, text=TEXT, image_size=IMAGE)
-    tokens, host = 64, NANO.host
+    tokens, host = bill.visual_tokens, NANO.host
+    assert tokens == geometry(NANO, IMAGE).tokens
     rows = tokens + TEXT
     inner = host.heads * host.head_width
     per_row = 4 * host.width * inner + 3 * host.width * host.ff_width

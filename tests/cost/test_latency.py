@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from chiasm.build import build
+from chiasm.assemble import build
 from chiasm.cost import alternating, latency, prefill_time, sample_inputs
 from chiasm.cost.latency import prefill, samples
 from chiasm.lineages.vision_language import VISION_LANGUAGE

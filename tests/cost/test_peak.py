@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 import torch
 
-from chiasm.build import build
+from chiasm.assemble import build
 from chiasm.cost import count, peak_memory, sample_inputs
 from chiasm.cost.latency import prefill
 from chiasm.cost.memory import LiveBytes

@@ -14,7 +14,7 @@ from tests.hub.test_llava_parity import pixels
 from transformers import AutoModelForImageTextToText, PreTrainedTokenizerBase
 
 import chiasm
-from chiasm.build import build
+from chiasm.assemble import build
 from chiasm.data.templates import NANO
 from chiasm.data.tokenizer import fit_tokenizer
 from chiasm.errors import ChiasmError

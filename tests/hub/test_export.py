@@ -25,7 +25,7 @@ from tests.hub.test_llava_parity import pixels
 from transformers import AutoModelForCausalLM, AutoModelForImageTextToText
 
 import chiasm
-from chiasm.build import build
+from chiasm.assemble import build
 from chiasm.errors import ChiasmError
 from chiasm.hub import export, exportable
 from chiasm.spec import registered

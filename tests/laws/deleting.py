@@ -30,9 +30,14 @@ def import_then_forget(repository: Path) -> list[str]:
     collects(repository, "--collect-only", "tests")
     for name, module in list(sys.modules.items()):
         file = getattr(module, "__file__", None) or ""
-        if name.split(".")[0] in ("chiasm", "tests") or Path(file).is_relative_to(repository):
+        if name.split(".")[0] in ("chiasm", "tests") or ours(Path(file), repository):
             del sys.modules[name]
     return slugs
+
+
+def ours(file: Path, repository: Path) -> bool:
+    """A file of the checkout itself; its environment may lie inside it."""
+    return any(file.is_relative_to(repository / part) for part in ("src", "tests"))
 
 
 def copy_of(source: Path, scratch: Path, deleted: str) -> Path:
@@ -44,7 +49,7 @@ def copy_of(source: Path, scratch: Path, deleted: str) -> Path:
 
 def without_system(root: Path, deleted: str, everyone: set[str]) -> None:
     """Every other system registers, builds at nano and on meta at paper scale, and is shown."""
-    from chiasm.build import build
+    from chiasm.assemble import build
     from chiasm.cli.main import app
     from chiasm.spec import registered
 

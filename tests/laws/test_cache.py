@@ -7,8 +7,8 @@ import torch
 from tests.tiny import batch, close, cut, every, ragged, real, shared_model, tiny
 from torch import Tensor
 
+from chiasm.assemble import build
 from chiasm.backbone import Cache, GrowingCache, StaticCache
-from chiasm.build import build
 from chiasm.model import Model
 from chiasm.spec import Answers
 from chiasm.stream import Inputs

@@ -4,7 +4,7 @@ import pytest
 import torch
 from tests.tiny import batch, every, ragged, tiny
 
-from chiasm.build import build
+from chiasm.assemble import build
 from chiasm.model import PARTS, Model, part_of
 from chiasm.spec import registered
 from chiasm.stream import Inputs

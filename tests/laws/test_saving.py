@@ -5,7 +5,7 @@ import torch
 from safetensors.torch import load_file, save_file
 from tests.tiny import batch, every, ragged, shared_model, tiny
 
-from chiasm.build import build
+from chiasm.assemble import build
 
 
 @pytest.mark.parametrize("slug", every())

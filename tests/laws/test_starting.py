@@ -4,7 +4,7 @@ import pytest
 import torch
 from tests.tiny import batch, close, every, host_of, looks, ragged, real, said, tiny
 
-from chiasm.build import build
+from chiasm.assemble import build
 from chiasm.spec import Answers
 from chiasm.visibility import Causal
 

@@ -144,7 +144,7 @@ def dataclass_names() -> set[str]:
 
 
 FRONT_DOORS = {
-    "build.py": "takes a system or bare answers and tells them apart once",
+    "assemble.py": "takes a system or bare answers and tells them apart once",
     "cost/count.py": "takes a system or bare answers and tells them apart once",
     "hub/folder.py": "a file may hold anything; refuses what is no answers",
 }

@@ -4,7 +4,7 @@ import pytest
 import torch
 from PIL import Image
 
-from chiasm.build import build
+from chiasm.assemble import build
 from chiasm.lineages.vision_language import LITE, VISION_LANGUAGE
 from chiasm.model import PARTS
 from chiasm.spec import Scale, geometry
@@ -13,7 +13,7 @@ from chiasm.spec import Scale, geometry
 @pytest.mark.parametrize(
     ("scale", "grid", "encoder", "connector"),
     [
-        (Scale.NANO, (8, 8), 242_720, 33_024),
+        (Scale.NANO, (4, 4), 553_376, 33_024),
         (Scale.SMOL, (7, 7), 2_958_848, 517_248),
         (Scale.PAPER, (24, 24), 303_507_456, 20_979_712),
     ],

@@ -5,7 +5,7 @@ import torch
 from tests.tiny import batch, ragged
 from torch import Tensor, nn
 
-from chiasm.build import build
+from chiasm.assemble import build
 from chiasm.model import Model
 from chiasm.spec import Answers, Scale, System, geometry, registered
 from chiasm.stream import Features

@@ -5,7 +5,7 @@ import torch
 from tests.systems.card import builds_and_learns, on_meta, system_or_skip
 from tests.tiny import Picture, batch, fresh, host_of, ragged, said, tiny
 
-from chiasm.build import build
+from chiasm.assemble import build
 from chiasm.fusion.gated import GatedBlock
 from chiasm.spec import Scale, geometry
 from chiasm.spec.reading import Reading

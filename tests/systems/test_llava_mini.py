@@ -6,7 +6,7 @@ from tests.systems.card import Permuted, builds_and_learns, count, on_meta, syst
 from tests.tiny import Picture, Text, batch, close, fresh, said, tiny, words
 from torch import Tensor
 
-from chiasm.build import build
+from chiasm.assemble import build
 from chiasm.compression import query
 from chiasm.layers import sine_positions
 from chiasm.spec import Scale, geometry

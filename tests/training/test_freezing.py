@@ -5,7 +5,7 @@ import pytest
 import torch
 from tests.training.toy import STAGE, ready, toy
 
-from chiasm.build import build
+from chiasm.assemble import build
 from chiasm.errors import Misuse
 from chiasm.fusion import GatedCrossAttention
 from chiasm.model import PARTS, part_of

@@ -5,7 +5,7 @@ import pytest
 import torch
 from tests.training.toy import ALIGN, STAGE, ready
 
-from chiasm.build import build
+from chiasm.assemble import build
 from chiasm.data import Dataset
 from chiasm.errors import ChiasmError, Misuse
 from chiasm.fusion import GatedCrossAttention

@@ -4,7 +4,7 @@ import sys
 
 from rich.console import Console
 
-PIPED = 140
+PIPED = 100
 """Columns of a table that no terminal bounds."""
 
 

@@ -1,6 +1,6 @@
 """`count`: the bill of a system for one prompt about one image, without allocating its weights."""
 
-from chiasm.build import build
+from chiasm.assemble import build
 from chiasm.cost.activations import peak_bytes
 from chiasm.cost.bill import Bill
 from chiasm.cost.geometry import Prompt, make_prompt

@@ -108,7 +108,7 @@ class Collator:
                 count = len(rows.ends) if example.independent else 1
                 turns.append(tuple((number, first + at) for at in range(count)))
         return Batch(
-            _inputs(samples, pixels, 0 if pad is None else pad, teach),
+            _inputs(samples, pixels, pad if isinstance(pad, int) else 0, teach),
             _padded([rows.ends for rows in samples], -1),
             tuple(turns),
         )

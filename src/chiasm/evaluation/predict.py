@@ -56,7 +56,7 @@ def predict(
                         example.id,
                         example.turns[at].question,
                         example.turns[at].answer,
-                        tokenizer.decode(ids).strip(),
+                        str(tokenizer.decode(ids)).strip(),
                     )
             if progress is not None:
                 progress(min(first + batch, len(examples)))

@@ -9,7 +9,7 @@ import torch
 from torch import nn
 from torch.overrides import TorchFunctionMode
 
-from chiasm.build import build
+from chiasm.assemble import build
 from chiasm.errors import ChiasmError
 from chiasm.hub.folder import (
     CONFIG,

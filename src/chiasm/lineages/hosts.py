@@ -17,6 +17,7 @@ NANO = Host(
     max_positions=2048,
     initial_std=128**-0.5,
     embedding_std=1.0,
+    family="qwen3",
 )
 """Learns within a minute: matrices start at one over the root of their width, and the norm of
 queries and keys keeps attention soft while everything else is still random."""

@@ -72,7 +72,7 @@ LLAVA_1_5 = Teaching(
 LITE = Pixels(mean=(127 / 255, 127 / 255, 127 / 255), std=(128 / 255, 128 / 255, 128 / 255))
 """What TensorFlow taught the Lite models with, (value - 127) / 128; the whole picture, squashed."""
 
-DRAWINGS = Pixels(mean=(0.9,) * 3, std=(0.2,) * 3)
+DRAWINGS = Pixels(mean=(0.9, 0.9, 0.9), std=(0.2, 0.2, 0.2))
 """Drawings on a light ground: the ground comes near zero, as a convolution's padding is."""
 
 _NANO = Answers(

@@ -4,7 +4,7 @@ import ast
 import dataclasses
 from collections.abc import Iterable
 from enum import Enum
-from typing import Any
+from typing import Any, cast
 
 from chiasm.errors import Misuse
 from chiasm.spec.answers import Answers
@@ -22,11 +22,12 @@ def override(answers: Answers, settings: Iterable[str]) -> Answers:
         names = [name.strip() for name in path.split(".")]
         if not equals or not all(names):
             raise Misuse(f"--set {setting}: write a field and a value, such as host.width=64")
-        branch = tree
+        branch: dict[str, Any] = tree
         for name in names[:-1]:
-            branch = branch.setdefault(name, {})
-            if not isinstance(branch, dict):
+            below: Any = branch.setdefault(name, {})
+            if not isinstance(below, dict):
                 raise Misuse(f"--set {setting}: {name} is set as a whole too; keep one of the two")
+            branch = cast("dict[str, Any]", below)
         branch[names[-1]] = text.strip()
     return _replaced(answers, tree, "") if tree else answers
 
@@ -34,28 +35,32 @@ def override(answers: Answers, settings: Iterable[str]) -> Answers:
 def _replaced(owner: Any, tree: dict[str, Any], path: str) -> Any:
     """`owner` with the branches of `tree` in place; those it checks together arrive together."""
     owned: dict[str, Any] = {}
-    if isinstance(owner, tuple):
-        owned = {str(at): value for at, value in enumerate(owner)}
-    elif _is_answer(owner):
+    if _is_answer(owner):
         owned = {field.name: getattr(owner, field.name) for field in dataclasses.fields(owner)}
+    elif _kind(owner) == "tuple":
+        owned = {str(at): value for at, value in enumerate(owner)}
     new: dict[str, Any] = {}
     for name, branch in tree.items():
         here = f"{path}.{name}" if path else name
         if name not in owned:
             raise Misuse(
-                f"--set {here}: {type(owner).__name__} has no {name!r}; "
+                f"--set {here}: {_kind(owner)} has no {name!r}; "
                 f"it has {', '.join(owned) or 'no fields'}"
             )
         if isinstance(branch, dict):
-            new[name] = _replaced(owned[name], branch, here)
+            new[name] = _replaced(owned[name], cast("dict[str, Any]", branch), here)
         else:
             new[name] = _value(owned[name], branch, here)
-    if isinstance(owner, tuple):
+    if not _is_answer(owner):
         return tuple((owned | new).values())
     try:
         return dataclasses.replace(owner, **new)
     except ValueError as error:
         raise Misuse(f"--set {path or '(answers)'}: {error}") from None
+
+
+def _kind(value: Any) -> str:
+    return type(value).__name__
 
 
 def _is_answer(owner: Any) -> bool:

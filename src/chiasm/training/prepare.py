@@ -9,7 +9,7 @@ import torch
 from transformers import PreTrainedTokenizerBase
 
 from chiasm import weights
-from chiasm.build import build
+from chiasm.assemble import build
 from chiasm.data import Dataset
 from chiasm.data.template import Template
 from chiasm.data.templates import named

@@ -40,7 +40,7 @@ def _assemble(answers: Answers) -> Model:
     memory_width = answers.connector.width(width, host.width)
     parts = SlotParts(
         memory_width=memory_width,
-        projector=lambda: answers.connector.build(width, host.width),
+        projector=lambda: _made(answers.connector.build(width, host.width)),
         stack=lambda depth: _prefusion_stack(host, depth),
     )
     slots = answers.fusion.fill(host, parts)
@@ -67,6 +67,12 @@ def _assemble(answers: Answers) -> Model:
     )
     _initialise(decoder, head, host)
     return model
+
+
+def _made(module: nn.Module | None) -> nn.Module:
+    if module is None:
+        raise ValueError("the fusion needs a projector for every layer; name a connector")
+    return module
 
 
 def _rule(rule: Rule, host: Host, layer: int) -> Rule:
