@@ -201,6 +201,6 @@ def test_importing_chiasm_is_light() -> None:
     told = "import sys, chiasm; print(chiasm.__version__, 'torch' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", told], capture_output=True, text=True, check=True)
     assert done.stdout.split()[-1] == "False"
-    assert {"load", "build", "system", "systems", "__version__"} <= set(dir(chiasm))
+    assert {"load", "build", "count", "system", "__version__"} <= set(dir(chiasm))
     with pytest.raises(AttributeError):
         _ = chiasm.nonesuch

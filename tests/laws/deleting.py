@@ -24,7 +24,7 @@ from typer.testing import CliRunner
 
 def import_then_forget(repository: Path) -> list[str]:
     """Import all that the package and its tests need, then forget both; every system's slug."""
-    for name in ("build", "cli.main", "catalogue.collect"):
+    for name in ("assemble", "cli.main", "catalogue.collect"):
         importlib.import_module(f"chiasm.{name}")
     slugs = list(importlib.import_module("chiasm.spec").registered())
     collects(repository, "--collect-only", "tests")

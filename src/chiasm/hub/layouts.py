@@ -104,7 +104,7 @@ def written(answers: Answers, tokens: SpecialTokens) -> tuple[Any, Names, Layout
     config.architectures = [layout.headed(config)]
     back = layout.read(config)
     for name in ("encoder", "connector", "host"):
-        ours, theirs = (_without_source(getattr(a, name)) for a in (answers, back))
+        ours, theirs = (_without_origin(getattr(a, name)) for a in (answers, back))
         if ours != theirs:
             raise _no_counterpart(name, ours)
     return config, layout.names(config), layout
@@ -125,10 +125,10 @@ def _no_counterpart(name: str, value: Any) -> ChiasmError:
     )
 
 
-def _without_source(answer: Any) -> Any:
-    """The answer without where its weights came from."""
-    held = {field.name for field in fields(answer)}
-    return replace(answer, weights=None) if "weights" in held else answer
+def _without_origin(answer: Any) -> Any:
+    """The answer without where its weights came from and how fresh ones were drawn."""
+    held = {field.name for field in fields(answer)} & {"weights", "embedding_std"}
+    return replace(answer, **dict.fromkeys(held)) if held else answer
 
 
 def _read_text(config: Any) -> Answers:
