@@ -58,6 +58,6 @@ def compare(
         limit=limit,
     )
     results, majority = compare_systems(comparison, out, tell=screen.print)
-    screen.print(table(results, majority), width=max(screen.width, 110), crop=False)
+    screen.print(table(results, majority), width=max(screen.width, 130), crop=False)
     screen.print("FLOPs, KV, ms, peak: one prefill of a test image and its first question.")
     screen.print(f"report: {out / 'report.html'}")
