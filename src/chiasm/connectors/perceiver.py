@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from chiasm.layers import attend, merge_heads, split_heads
+from chiasm.layers import attend, merge_heads, normed_feed_forward, split_heads
 from chiasm.spec import Work
 from chiasm.spec.work import attention, linear
 from chiasm.stream import Features, Permission, Tokens
@@ -68,12 +68,7 @@ class ResamplerLayer(nn.Module):
         self.to_q = nn.Linear(width, inner, bias=False)
         self.to_kv = nn.Linear(width, 2 * inner, bias=False)
         self.to_out = nn.Linear(inner, width, bias=False)
-        self.ff = nn.Sequential(
-            nn.LayerNorm(width),
-            nn.Linear(width, config.ff_multiple * width, bias=False),
-            nn.GELU(),
-            nn.Linear(config.ff_multiple * width, width, bias=False),
-        )
+        self.ff = normed_feed_forward(width, config.ff_multiple)
 
     def forward(self, latents: Tensor, features: Tensor, permission: Permission) -> Tensor:
         normed = self.norm_latents(latents)

@@ -7,7 +7,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from chiasm.layers import attend, merge_heads, split_heads
+from chiasm.layers import attend, merge_heads, normed_feed_forward, split_heads
 from chiasm.spec import Host, Work
 from chiasm.spec.reading import Reading
 from chiasm.spec.slots import SlotParts, Slots
@@ -91,12 +91,7 @@ class GatedBlock(nn.Module):
         self.to_q = nn.Linear(width, inner, bias=False)
         self.to_kv = nn.Linear(memory_width, 2 * inner, bias=False)
         self.to_out = nn.Linear(inner, width, bias=False)
-        self.ff = nn.Sequential(
-            nn.LayerNorm(width),
-            nn.Linear(width, config.ff_multiple * width, bias=False),
-            nn.GELU(),
-            nn.Linear(config.ff_multiple * width, width, bias=False),
-        )
+        self.ff = normed_feed_forward(width, config.ff_multiple)
         self.attention_gate = nn.Parameter(torch.full((1,), config.gate_start))
         self.feed_forward_gate = nn.Parameter(torch.full((1,), config.gate_start))
 

@@ -1,7 +1,7 @@
 """Neural primitives that several rooms share: attention over permitted pairs, rotary, MLPs."""
 
 from chiasm.layers.attention import attend, attend_slowly, merge_heads, split_heads
-from chiasm.layers.feedforward import GatedMLP
+from chiasm.layers.feedforward import GatedMLP, normed_feed_forward
 from chiasm.layers.positions import sine_positions
 from chiasm.layers.rotary import Rotary, RotaryTables, rotate
 
@@ -12,6 +12,7 @@ __all__ = [
     "attend",
     "attend_slowly",
     "merge_heads",
+    "normed_feed_forward",
     "rotate",
     "sine_positions",
     "split_heads",

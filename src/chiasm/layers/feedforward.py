@@ -4,6 +4,16 @@ from torch import Tensor, nn
 from transformers.activations import ACT2FN
 
 
+def normed_feed_forward(width: int, multiple: int) -> nn.Sequential:
+    """W2 gelu(W1 LN(x)) without biases, `multiple` times as wide inside (arXiv 2204.14198)."""
+    return nn.Sequential(
+        nn.LayerNorm(width),
+        nn.Linear(width, multiple * width, bias=False),
+        nn.GELU(),
+        nn.Linear(multiple * width, width, bias=False),
+    )
+
+
 class GatedMLP(nn.Module):
     """down(act(gate(x)) * up(x)) (Shazeer 2020, arXiv 2002.05202); act is SiLU in Llama."""
 
