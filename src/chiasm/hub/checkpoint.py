@@ -15,7 +15,7 @@ from chiasm.data.templates import named
 from chiasm.data.tokenizer import open_tokenizer
 from chiasm.errors import ChiasmError
 from chiasm.hub.folder import FILE, read_record
-from chiasm.hub.layouts import SpecialTokens
+from chiasm.hub.formats import SpecialTokens
 from chiasm.hub.module import KeywordModel
 from chiasm.hub.read import load
 from chiasm.model import Model

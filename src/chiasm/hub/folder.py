@@ -18,7 +18,7 @@ from transformers import PreTrainedTokenizerBase
 from chiasm.data.template import Template
 from chiasm.errors import ChiasmError, Misuse
 from chiasm.hub.answers_json import from_json, to_json
-from chiasm.hub.layouts import SpecialTokens, written
+from chiasm.hub.formats import SpecialTokens, written
 from chiasm.hub.names import Names
 from chiasm.hub.tensors import INDEX, TENSORS, unique_state, write_tensors
 from chiasm.model import Model

@@ -9,8 +9,8 @@ from transformers.modeling_outputs import BaseModelOutputWithPast, CausalLMOutpu
 
 from chiasm.decoding import Sampling, generate
 from chiasm.errors import ChiasmError, Misuse
+from chiasm.hub.formats import SpecialTokens
 from chiasm.hub.inputs import Past, assemble, pictures
-from chiasm.hub.layouts import SpecialTokens
 from chiasm.model import Model
 from chiasm.stream import Inputs, Stream
 

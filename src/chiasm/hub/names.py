@@ -1,6 +1,5 @@
 """Parameter names of chiasm's modules and of transformers' checkpoints, both ways."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 
@@ -34,7 +33,8 @@ DERIVED = ("rotary_emb.inv_freq", "embeddings.position_ids")
 """Endings of buffers that old checkpoints carry and every model computes anew."""
 
 
-def _decoder(text: str, head: str) -> tuple[tuple[str, str], ...]:
+def decoder(text: str, head: str) -> tuple[tuple[str, str], ...]:
+    """Names of a decoder's tensors under the prefixes of its text model and of its head."""
     return (
         ("decoder.embed_tokens.", f"{text}embed_tokens."),
         ("decoder.stack.layers.", f"{text}layers."),
@@ -43,54 +43,8 @@ def _decoder(text: str, head: str) -> tuple[tuple[str, str], ...]:
     )
 
 
-CAUSAL = Names(_decoder("model.", ""))
+CAUSAL = Names(decoder("model.", ""))
 """LlamaForCausalLM and its like."""
 
-HEADLESS = Names(_decoder("", ""), (("model.", ""),))
+HEADLESS = Names(decoder("", ""), (("model.", ""),))
 """LlamaModel and its like."""
-
-_NESTED: Mapping[str, str] = dict.fromkeys(
-    ("clip_vision_model", "siglip_vision_model", "siglip2_vision_model"), "vision_model."
-)
-"""Towers whose published checkpoints hold their tensors one level deeper."""
-
-
-def llava(vision_type: str) -> Names:
-    """LlavaForConditionalGeneration, in the spelling of the published folders.
-
-    transformers' own module names, which newer releases sometimes write, are read too.
-    """
-    tower = "vision_tower." + _NESTED.get(vision_type, "")
-    return Names(
-        (
-            *_decoder("language_model.model.", "language_model."),
-            ("encoder.model.", tower),
-            ("connector.0.", "multi_modal_projector.linear_1."),
-            ("connector.2.", "multi_modal_projector.linear_2."),
-        ),
-        (
-            ("lm_head.", "language_model.lm_head."),
-            ("model.language_model.", "language_model.model."),
-            ("model.vision_tower.", "vision_tower."),
-            ("model.multi_modal_projector.", "multi_modal_projector."),
-            ("language_model.embed_tokens.", "language_model.model.embed_tokens."),
-            ("language_model.layers.", "language_model.model.layers."),
-            ("language_model.norm.", "language_model.model.norm."),
-            ("vision_tower.", tower),
-        ),
-    )
-
-
-def _idefics2(model: str) -> tuple[tuple[str, str], ...]:
-    return (
-        *_decoder(f"{model}text_model.", ""),
-        ("encoder.model.", f"{model}vision_model."),
-        ("connector.", f"{model}connector."),
-    )
-
-
-IDEFICS2 = Names(_idefics2("model."))
-"""Idefics2ForConditionalGeneration; the connector's inner names are transformers' own."""
-
-IDEFICS2_HEADLESS = Names(_idefics2(""), (("model.", ""),))
-"""Idefics2Model."""

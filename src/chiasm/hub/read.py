@@ -20,7 +20,7 @@ from chiasm.hub.folder import (
     read_record,
     without_source,
 )
-from chiasm.hub.layouts import LAYOUTS, SpecialTokens, opened
+from chiasm.hub.formats import SpecialTokens, format_of, opened
 from chiasm.hub.module import KeywordModel
 from chiasm.hub.names import Names
 from chiasm.hub.tensors import Stored, agree, fill, stored_tensors
@@ -67,7 +67,7 @@ def load(
         tower = open_vision(folder, config, dtype=dtype, allow_pickle=allow_pickle)
         return tower.to(device).eval()
     answers, names = opened(config)
-    answers = LAYOUTS[config.model_type].preprocessing(answers, folder)
+    answers = format_of(config).preprocessing(answers, folder)
     stored = stored_tensors(folder, allow_pickle=allow_pickle)
     model = _filled(answers, stored, names, folder, dtype or _dtype(config.dtype, stored))
     return KeywordModel(model, _tokens(config, folder)).to(device).eval()

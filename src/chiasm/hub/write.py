@@ -7,7 +7,7 @@ from transformers import GenerationConfig, PreTrainedTokenizerBase
 
 from chiasm.errors import ChiasmError
 from chiasm.hub.folder import tokens_of_tokenizer, write_weights, write_whole
-from chiasm.hub.layouts import SpecialTokens, written
+from chiasm.hub.formats import SpecialTokens, written
 from chiasm.hub.module import KeywordModel
 from chiasm.model import Model
 

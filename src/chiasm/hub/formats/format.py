@@ -1,0 +1,83 @@
+"""One transformers format: its classes, config to answers, answers to config, tensor names."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from chiasm.compression import NoCompression
+from chiasm.errors import ChiasmError
+from chiasm.experts import SharedWeights
+from chiasm.heads import TextHead
+from chiasm.hub.names import Names
+from chiasm.objectives import NextToken
+from chiasm.spec import Answers, Stage, Teaching
+from chiasm.visibility import Causal, Everything, Sight
+
+CONTINUED = Teaching(
+    objective=NextToken(),
+    stages=(Stage(name="continued", trained=("connector", "decoder", "head"), learning_rate=2e-5),),
+)
+"""How a published checkpoint is taught further: all but the encoder, gently."""
+
+PLAIN: Mapping[str, Any] = {
+    "visibility": Sight(sequence=Causal(), memory=Everything()),
+    "experts": SharedWeights(),
+    "compression": NoCompression(),
+    "head": TextHead(),
+}
+"""The answers of a plain decoder."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class SpecialTokens:
+    """The ids that a checkpoint gives a meaning; None (or ()) where it gives none."""
+
+    image: int | None = None
+    bos: int | None = None
+    eos: tuple[int, ...] = ()
+    pad: int | None = None
+
+    def entries(self) -> dict[str, Any]:
+        """As a transformers text config holds them."""
+        eos = self.eos[0] if len(self.eos) == 1 else list(self.eos) or None
+        return {"bos_token_id": self.bos, "eos_token_id": eos, "pad_token_id": self.pad}
+
+    def image_id(self) -> int:
+        """The image token's id.
+
+        Raises:
+            ChiasmError: the checkpoint gives none.
+        """
+        if self.image is None:
+            raise ChiasmError(
+                "the image token's id is unknown; pass a tokenizer that has <image>, or image_token"
+            )
+        return self.image
+
+
+@dataclass(frozen=True, kw_only=True)
+class Format:
+    """One format; `read` and `write` are each other's inverse on what the format can say."""
+
+    classes: Mapping[str, tuple[str, str]]
+    """By the config's `model_type`: the class with a language head and the one without."""
+    kinds: tuple[type, type]
+    """Classes of the encoder and of the connector of every model of the format."""
+    constant: Mapping[str, Any]
+    """The answers that every model of the format gives."""
+    read: Callable[[Any], Answers]
+    """Answers of a transformers config."""
+    write: Callable[[Answers, SpecialTokens], Any]
+    """The transformers config of answers; ChiasmError for a value it has no setting for."""
+    preprocessing: Callable[[Answers, Path], Answers]
+    """The answers with the preprocessing that a folder states."""
+    names: Callable[[Any], Names]
+    headless_names: Callable[[Any], Names]
+    opened_by: str = "AutoModelForImageTextToText"
+    """The transformers Auto class that opens it."""
+
+
+def pair(size: int | tuple[int, int] | list[int]) -> tuple[int, int]:
+    """Height and width of a config's image size, which may be one number for both."""
+    return (size, size) if isinstance(size, int) else (size[0], size[1])

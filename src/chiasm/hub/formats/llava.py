@@ -1,0 +1,104 @@
+"""LlavaForConditionalGeneration (arXiv 2310.03744): hidden states of a tower through an MLP."""
+
+import copy
+from collections.abc import Mapping
+from typing import Any
+
+from chiasm.connectors import MLP
+from chiasm.data.pixels import CLIP, SIGLIP
+from chiasm.encoders import TransformersVision
+from chiasm.errors import ChiasmError
+from chiasm.fusion import InSequence
+from chiasm.hub import preprocessing
+from chiasm.hub.formats.format import CONTINUED, PLAIN, Format, SpecialTokens, pair
+from chiasm.hub.hosts import config_of, host_of
+from chiasm.hub.names import Names, decoder
+from chiasm.spec import Answers, Fixed
+
+
+def _read(config: Any) -> Answers:
+    vision, layers = config.vision_config, config.vision_feature_layer
+    return Answers(
+        **FORMAT.constant,
+        views=Fixed(*pair(vision.image_size)),
+        pixels=CLIP if vision.model_type == "clip_vision_model" else SIGLIP,
+        encoder=TransformersVision.from_config(
+            vision,
+            taps=(layers,) if isinstance(layers, int) else tuple(layers),
+            drop_first=1 if config.vision_feature_select_strategy == "default" else 0,
+        ),
+        connector=MLP(
+            activation=config.projector_hidden_act, bias=config.multimodal_projector_bias
+        ),
+        teaching=CONTINUED,
+        host=host_of(config.text_config, tied_head=bool(config.tie_word_embeddings)),
+        template="vicuna",
+    )
+
+
+def _write(answers: Answers, tokens: SpecialTokens) -> Any:
+    from transformers import LlavaConfig
+
+    encoder: Any = answers.encoder
+    connector: Any = answers.connector
+    if not encoder.taps or encoder.drop_first not in (0, 1):
+        raise ChiasmError(
+            f"encoder = {encoder.model_type!r} read at {encoder.taps} without its first "
+            f"{encoder.drop_first} tokens has no transformers counterpart; 'llava' reads hidden "
+            "states and leaves out at most one token"
+        )
+    return LlavaConfig(
+        vision_config=copy.deepcopy(encoder.config),
+        text_config=config_of(answers.host, **tokens.entries()),
+        image_token_index=tokens.image_id(),
+        image_seq_length=connector.count(encoder.grid(pair(encoder.config.image_size))),
+        projector_hidden_act=connector.activation,
+        multimodal_projector_bias=connector.bias,
+        vision_feature_layer=encoder.taps[0] if len(encoder.taps) == 1 else list(encoder.taps),
+        vision_feature_select_strategy="default" if encoder.drop_first else "full",
+        tie_word_embeddings=answers.host.tied_head,
+    )
+
+
+_NESTED: Mapping[str, str] = dict.fromkeys(
+    ("clip_vision_model", "siglip_vision_model", "siglip2_vision_model"), "vision_model."
+)
+"""Towers whose published checkpoints hold their tensors one level deeper."""
+
+
+def _names(config: Any) -> Names:
+    """The spelling of the published folders.
+
+    transformers' own module names, which newer releases sometimes write, are read too.
+    """
+    tower = "vision_tower." + _NESTED.get(config.vision_config.model_type, "")
+    return Names(
+        (
+            *decoder("language_model.model.", "language_model."),
+            ("encoder.model.", tower),
+            ("connector.0.", "multi_modal_projector.linear_1."),
+            ("connector.2.", "multi_modal_projector.linear_2."),
+        ),
+        (
+            ("lm_head.", "language_model.lm_head."),
+            ("model.language_model.", "language_model.model."),
+            ("model.vision_tower.", "vision_tower."),
+            ("model.multi_modal_projector.", "multi_modal_projector."),
+            ("language_model.embed_tokens.", "language_model.model.embed_tokens."),
+            ("language_model.layers.", "language_model.model.layers."),
+            ("language_model.norm.", "language_model.model.norm."),
+            ("vision_tower.", tower),
+        ),
+    )
+
+
+FORMAT = Format(
+    classes={"llava": ("LlavaForConditionalGeneration", "LlavaModel")},
+    kinds=(TransformersVision, MLP),
+    constant={**PLAIN, "fusion": InSequence()},
+    read=_read,
+    write=_write,
+    preprocessing=preprocessing.one_size,
+    names=_names,
+    headless_names=_names,
+)

@@ -1,0 +1,42 @@
+"""Text decoders alone: LlamaForCausalLM and its like."""
+
+from typing import Any
+
+from chiasm.connectors import NoConnector
+from chiasm.data.pixels import SIGLIP
+from chiasm.encoders import NoEncoder
+from chiasm.fusion import NoFusion
+from chiasm.hub import names, preprocessing
+from chiasm.hub.formats.format import CONTINUED, PLAIN, Format, SpecialTokens
+from chiasm.hub.hosts import FAMILIES, config_of, host_of
+from chiasm.spec import Answers, NoViews
+
+
+def _read(config: Any) -> Answers:
+    return Answers(
+        **FORMAT.constant,
+        views=NoViews(),
+        pixels=SIGLIP,
+        encoder=NoEncoder(),
+        connector=NoConnector(),
+        teaching=CONTINUED,
+        host=host_of(config),
+        template="chatml",
+    )
+
+
+def _write(answers: Answers, tokens: SpecialTokens) -> Any:
+    return config_of(answers.host, **tokens.entries())
+
+
+FORMAT = Format(
+    classes={kind: (family.causal, family.headless) for kind, family in FAMILIES.items()},
+    kinds=(NoEncoder, NoConnector),
+    constant={**PLAIN, "fusion": NoFusion()},
+    read=_read,
+    write=_write,
+    preprocessing=preprocessing.none,
+    names=lambda config: names.CAUSAL,
+    headless_names=lambda config: names.HEADLESS,
+    opened_by="AutoModelForCausalLM",
+)
