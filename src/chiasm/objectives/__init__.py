@@ -1,5 +1,27 @@
 """Question 8, its pure half: losses. One verb, `judge`."""
 
+from chiasm.objectives.flow import (
+    Direction,
+    Draft,
+    GroupTimes,
+    LogitNormalTimes,
+    RectifiedFlow,
+    UniformTimes,
+    group_of,
+    shifted,
+)
+from chiasm.objectives.joint import TextAndFlow
 from chiasm.objectives.next_token import NextToken
 
-__all__ = ["NextToken"]
+__all__ = [
+    "Direction",
+    "Draft",
+    "GroupTimes",
+    "LogitNormalTimes",
+    "NextToken",
+    "RectifiedFlow",
+    "TextAndFlow",
+    "UniformTimes",
+    "group_of",
+    "shifted",
+]
