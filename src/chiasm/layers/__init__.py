@@ -1,14 +1,23 @@
-"""Neural primitives that several rooms share: attention over permitted pairs, rotary, MLPs."""
+"""Neural primitives that several rooms share: attention over pairs, scans, rotary, MLPs."""
 
 from chiasm.layers.attention import attend, attend_slowly, merge_heads, split_heads
 from chiasm.layers.feedforward import GatedMLP, normed_feed_forward
+from chiasm.layers.mamba2 import BidirectionalMamba2, CrossMamba2, Mamba2
 from chiasm.layers.positions import sine_positions
 from chiasm.layers.rotary import Rotary, RotaryTables, rotate
+from chiasm.layers.scan_orders import RASTER, ScanOrder
+from chiasm.layers.selective import ScanState
 
 __all__ = [
+    "BidirectionalMamba2",
+    "CrossMamba2",
     "GatedMLP",
+    "Mamba2",
+    "RASTER",
     "Rotary",
     "RotaryTables",
+    "ScanOrder",
+    "ScanState",
     "attend",
     "attend_slowly",
     "merge_heads",

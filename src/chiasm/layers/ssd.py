@@ -1,0 +1,140 @@
+"""The state-space dual: a selective scan computed in chunks, one step of it, and its reference."""
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float
+from torch import Tensor
+
+Values = Float[Tensor, "sequence token head head_width"]
+State = Float[Tensor, "sequence head head_width state"]
+
+
+def scan_step(
+    x: Float[Tensor, "sequence head head_width"],
+    delta: Float[Tensor, "sequence head"],
+    a: Float[Tensor, " head"],
+    b: Float[Tensor, "sequence group state"],
+    c: Float[Tensor, "sequence group state"],
+    d: Float[Tensor, " head"],
+    state: State,
+) -> tuple[Float[Tensor, "sequence head head_width"], State]:
+    """h_t = exp(delta_t A) h_{t-1} + delta_t x_t B_t^T, and y_t = h_t C_t + D x_t.
+
+    The heads of a group share B and C. Computed and kept in float32 or better.
+    """
+    kind = torch.promote_types(x.dtype, torch.float32)
+    repeats = x.shape[1] // b.shape[1]
+    b, c = (values.to(kind).repeat_interleave(repeats, 1) for values in (b, c))
+    inside, delta = x.to(kind), delta.to(kind)
+    decay = (delta * a).exp()[..., None, None]
+    state = decay * state + (delta.unsqueeze(-1) * inside).unsqueeze(-1) * b.unsqueeze(-2)
+    read = (state * c.unsqueeze(-2)).sum(-1)
+    return (read + d.to(kind).unsqueeze(-1) * inside).to(x.dtype), state
+
+
+def scan_slowly(
+    x: Values,
+    delta: Float[Tensor, "sequence token head"],
+    a: Float[Tensor, " head"],
+    b: Float[Tensor, "sequence token group state"],
+    c: Float[Tensor, "sequence token group state"],
+    d: Float[Tensor, " head"],
+    state: State | None = None,
+) -> tuple[Values, State]:
+    """The recurrence, row after row; the reference of `scan`."""
+    held = empty_state(x, b) if state is None else state
+    rows: list[Tensor] = []
+    for t in range(x.shape[1]):
+        row, held = scan_step(x[:, t], delta[:, t], a, b[:, t], c[:, t], d, held)
+        rows.append(row)
+    return torch.stack(rows, 1), held
+
+
+def scan(
+    x: Values,
+    delta: Float[Tensor, "sequence token head"],
+    a: Float[Tensor, " head"],
+    b: Float[Tensor, "sequence token group state"],
+    c: Float[Tensor, "sequence token group state"],
+    d: Float[Tensor, " head"],
+    state: State | None = None,
+    *,
+    chunk: int = 64,
+) -> tuple[Values, State]:
+    """The outputs and the last state of `scan_slowly`, in matrix products (arXiv 2405.21060, 6).
+
+    Within a chunk, y = (L * C B^T)(delta x) with L_ts = exp(sum of delta A over s+1..t) for s <= t;
+    a chunk's first state adds exp(sum over ..t) C_t h; only the states of chunk borders are
+    passed on one after another. A row whose delta is 0 leaves the state as it is, which is how
+    a last chunk is filled up and how padding is passed over. `a` is negative; any length and any
+    chunk will do. Computed in float32 or better, whatever the type of `x`.
+    """
+    with torch.autocast(x.device.type, enabled=False):
+        return _scan(x, delta, a, b, c, d, state, chunk)
+
+
+def _scan(
+    x: Tensor,
+    delta: Tensor,
+    a: Tensor,
+    b: Tensor,
+    c: Tensor,
+    d: Tensor,
+    state: Tensor | None,
+    chunk: int,
+) -> tuple[Tensor, Tensor]:
+    kind = torch.promote_types(x.dtype, torch.float32)
+    length, (groups, width) = x.shape[1], (b.shape[2], x.shape[3])
+    rows = min(chunk, length)
+    skip = d.to(kind).unsqueeze(-1) * x.to(kind)
+    held = empty_state(x, b) if state is None else state.to(kind)
+    delta, a = delta.to(kind), a.to(kind)
+    # [sequence, chunk, group, row, …], heads as (group, head of the group).
+    weighted = _chunks(x.to(kind) * delta.unsqueeze(-1), rows).unflatten(3, (groups, -1))
+    weighted = weighted.transpose(2, 3)
+    b, c = (_chunks(values.to(kind), rows).transpose(2, 3) for values in (b, c))
+    reach = _chunks(delta * a, rows).unflatten(3, (groups, -1)).permute(0, 1, 3, 4, 2)
+    # A difference of two long sums must stay exact where it is small.
+    reach = reach.double().cumsum(-1)
+
+    inner = (c @ b.transpose(-1, -2)).unsqueeze(3) * _decays(reach, kind)
+    values = weighted.transpose(3, 4)
+    within = (inner @ values).transpose(3, 4)
+
+    last = reach[..., -1:]
+    left = (last - reach).exp().to(kind).transpose(3, 4).unsqueeze(-1)
+    added = (weighted * left).flatten(4).transpose(3, 4) @ b
+    added = added.unflatten(3, (-1, width)).flatten(2, 3)
+    kept = last.exp().to(kind).flatten(2, 3).unsqueeze(-1)
+    borders: list[Tensor] = []
+    for at in range(added.shape[1]):
+        borders.append(held)
+        held = kept[:, at] * held + added[:, at]
+    before = torch.stack(borders, 1).unflatten(2, (groups, -1)).flatten(3, 4)
+    across = (c @ before.transpose(-1, -2)).unflatten(4, (-1, width))
+    across = across * reach.exp().to(kind).transpose(3, 4).unsqueeze(-1)
+
+    out = (within + across).transpose(2, 3).flatten(3, 4).flatten(1, 2)[:, :length]
+    return (out + skip).to(x.dtype), held
+
+
+def empty_state(x: Tensor, b: Tensor) -> Tensor:
+    """Zeros `[sequence, head, head_width, state]` for inputs `x` and `b` of a scan."""
+    kind = torch.promote_types(x.dtype, torch.float32)
+    shape = (x.shape[0], *x.shape[2:], b.shape[-1])
+    return torch.zeros(shape, dtype=kind, device=x.device)
+
+
+def _chunks(values: Tensor, rows: int) -> Tensor:
+    """`[sequence, token, …]` to `[sequence, chunk, rows, …]`, the last chunk filled with zeros."""
+    missing = -values.shape[1] % rows
+    filled = F.pad(values, (*(0, 0) * (values.dim() - 2), 0, missing))
+    return filled.unflatten(1, (-1, rows))
+
+
+def _decays(reach: Float[Tensor, "*batch row"], kind: torch.dtype) -> Tensor:
+    """L_ts = exp(reach_t - reach_s) for s <= t, else 0."""
+    rows = reach.shape[-1]
+    later = torch.ones(rows, rows, dtype=torch.bool, device=reach.device).triu(1)
+    sums = (reach.unsqueeze(-1) - reach.unsqueeze(-2)).to(kind)
+    return sums.masked_fill(later, float("-inf")).exp()
