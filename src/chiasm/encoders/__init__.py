@@ -1,8 +1,17 @@
 """Question 1: how do raw media become features? One verb, `encode`."""
 
 from chiasm.encoders.efficientnet_lite import EfficientNetLite0
+from chiasm.encoders.latent_stack import LatentStack
 from chiasm.encoders.none import NoEncoder
+from chiasm.encoders.perceiver import Perceiver
 from chiasm.encoders.transformers_vision import TransformersVision
 from chiasm.encoders.vit import VisionTransformer
 
-__all__ = ["EfficientNetLite0", "NoEncoder", "TransformersVision", "VisionTransformer"]
+__all__ = [
+    "EfficientNetLite0",
+    "LatentStack",
+    "NoEncoder",
+    "Perceiver",
+    "TransformersVision",
+    "VisionTransformer",
+]
