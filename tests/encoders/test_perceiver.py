@@ -9,6 +9,7 @@ from torch import Tensor
 
 from chiasm.encoders import LatentStack, Perceiver
 from chiasm.encoders.fourier import fourier_features
+from chiasm.encoders.perceiver import byte_array
 
 STACK = LatentStack(
     latents=7,
@@ -55,7 +56,7 @@ def test_cost_is_linear_in_the_number_of_elements(answer: Perceiver) -> None:
 def test_a_joint_permutation_of_values_and_places_changes_nothing(answer: Perceiver) -> None:
     torch.manual_seed(0)
     encoder = answer.build().eval()
-    array = encoder.elements(torch.randn(2, 3, 11, 13))
+    array = byte_array(torch.randn(2, 3, 11, 13), answer)
     order = torch.randperm(array.shape[1])
     torch.testing.assert_close(
         encoder.stack(array[:, order]), encoder.stack(array), atol=1e-5, rtol=1e-5

@@ -62,36 +62,35 @@ class PerceiverEncoder(nn.Module):
     ) -> Features:
         """The latents; a padded image is read as if it came alone."""
         valid = None if image_valid is None else image_valid.flatten(1)
-        latents = self.stack(self.elements(images, image_valid), valid)
+        latents = self.stack(byte_array(images, self.config, image_valid), valid)
         return Features(latents, (1, latents.shape[1]))
 
-    def elements(
-        self,
-        images: Float[Tensor, "image 3 height width"],
-        image_valid: Bool[Tensor, "image height width"] | None = None,
-    ) -> Float[Tensor, "image element feature"]:
-        """The byte array: pixels in reading order, each with its place."""
-        height, width = images.shape[-2:]
-        pixels = images.flatten(2).transpose(1, 2)
-        if image_valid is None:
-            places = self._places(height, width, images).expand(len(images), -1, -1, -1)
-        else:
-            heights = image_valid.any(2).sum(1).tolist()
-            widths = image_valid.any(1).sum(1).tolist()
-            places = torch.stack(
-                [
-                    nn.functional.pad(
-                        self._places(rows, columns, images),
-                        (0, 0, 0, width - columns, 0, height - rows),
-                    )
-                    for rows, columns in zip(heights, widths, strict=True)
-                ]
-            )
-        return torch.cat([pixels, places.flatten(1, 2)], dim=-1)
 
-    def _places(self, rows: int, columns: int, like: Tensor) -> Float[Tensor, "row column feature"]:
-        """Float32 angles, then the model's type: half precision cannot hold the high bands."""
+def byte_array(
+    images: Float[Tensor, "image 3 height width"],
+    config: Perceiver,
+    image_valid: Bool[Tensor, "image height width"] | None = None,
+) -> Float[Tensor, "image element feature"]:
+    """Pixels in reading order, each with the features of its place in its own, unpadded image."""
+    height, width = images.shape[-2:]
+
+    def places(rows: int, columns: int) -> Float[Tensor, "row column feature"]:
         features = fourier_features(
-            (rows, columns), self.config.bands, self.config.resolution, device=like.device
+            (rows, columns), config.bands, config.resolution, device=images.device
         )
-        return features.unflatten(0, (rows, columns)).to(like.dtype)
+        # Angles are float32 before they become the model's type: half precision cannot hold them.
+        return features.unflatten(0, (rows, columns)).to(images.dtype)
+
+    if image_valid is None:
+        where = places(height, width).expand(len(images), -1, -1, -1)
+    else:
+        heights, widths = image_valid.any(2).sum(1).tolist(), image_valid.any(1).sum(1).tolist()
+        where = torch.stack(
+            [
+                nn.functional.pad(
+                    places(rows, columns), (0, 0, 0, width - columns, 0, height - rows)
+                )
+                for rows, columns in zip(heights, widths, strict=True)
+            ]
+        )
+    return torch.cat([images.flatten(2).transpose(1, 2), where.flatten(1, 2)], dim=-1)

@@ -23,6 +23,7 @@ from chiasm.hub.folder import (
 from chiasm.hub.formats import SpecialTokens, format_of, opened
 from chiasm.hub.module import KeywordModel
 from chiasm.hub.names import Names
+from chiasm.hub.readers import READERS
 from chiasm.hub.tensors import Stored, agree, fill, stored_tensors
 from chiasm.hub.vision import CLASSES, open_vision
 from chiasm.model import Model
@@ -66,6 +67,8 @@ def load(
     if config.model_type in CLASSES:
         tower = open_vision(folder, config, dtype=dtype, allow_pickle=allow_pickle)
         return tower.to(device).eval()
+    if config.model_type in READERS:
+        return _open_reader(folder, config, dtype, allow_pickle).to(device).eval()
     answers, names = opened(config)
     answers = format_of(config).preprocessing(answers, folder)
     stored = stored_tensors(folder, allow_pickle=allow_pickle)
@@ -81,6 +84,27 @@ def _open_chiasm(folder: Path, dtype: torch.dtype | None, allow_pickle: bool) ->
     stored = stored_tensors(folder, allow_pickle=allow_pickle)
     model = _filled(record.answers, stored, names, folder, dtype or _dtype(None, stored))
     return KeywordModel(model, record.tokens)
+
+
+def _open_reader(
+    folder: Path, config: Any, dtype: torch.dtype | None, allow_pickle: bool
+) -> nn.Module:
+    """The module of a format that holds no language model."""
+    stored = stored_tensors(folder, allow_pickle=allow_pickle)
+    try:
+        plan = READERS[config.model_type](config, stored)
+        with torch.device("meta"):
+            sketch = plan.make()
+    except (TypeError, ValueError, RuntimeError, AttributeError, ArithmeticError) as error:
+        reason = " ".join(str(error).split())
+        raise ChiasmError(f"{folder}: its config makes no model ({reason:.160})") from None
+    agree(sketch, stored, plan.names, folder)
+    kind = dtype or _dtype(config.dtype, stored)
+    with _unfilled(kind):
+        module = plan.make()
+    module.to(kind)
+    fill(module, stored, plan.names, folder)
+    return module
 
 
 def _filled(

@@ -1,0 +1,11 @@
+"""The formats by the config's `model_type`."""
+
+from collections.abc import Mapping
+
+from chiasm.hub.readers.align import align
+from chiasm.hub.readers.perceiver import perceiver
+from chiasm.hub.readers.plan import Plan, Reader
+
+READERS: Mapping[str, Reader] = {"align": align, "perceiver": perceiver}
+
+__all__ = ["READERS", "Plan", "Reader"]
