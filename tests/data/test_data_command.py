@@ -13,7 +13,7 @@ run = CliRunner().invoke
 
 def test_list(monkeypatch, tmp_path):
     monkeypatch.setenv("CHIASM_CACHE", str(tmp_path))
-    (row,) = json.loads(run(app, ["list", "--json"]).stdout)
+    row, *_ = json.loads(run(app, ["list", "--json"]).stdout)
     assert (row["name"], row["splits"], row["fetched"]) == ("easy-vqa", ["train", "test"], False)
     table = run(app, ["list"]).stdout
     assert "easy-vqa" in table
@@ -52,3 +52,11 @@ def test_show_a_file(tmp_path):
     assert "c  (a conversation)\n  q  ->  a" in run(app, ["show", str(path)]).stdout
     assert isinstance(run(app, ["show", "esy-vqa"]).exception, Misuse)
     assert run(app, ["show", "easy-vqa", "--n", "0"]).exit_code == 2
+
+
+def test_show_names_the_picture_that_an_answer_draws(easy_vqa_folder):
+    arguments = ["show", "easy-vqa-captions", "--split", "test", "--n", "2"]
+    told = run(app, arguments).stdout
+    assert "a red triangle  ->  [" in told and "what is this?  ->  a red triangle" in told
+    drawn, _ = json.loads(run(app, [*arguments, "--json"]).stdout)
+    assert drawn["turns"][0]["picture"].endswith("test/images/0.png")

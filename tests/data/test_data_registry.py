@@ -29,7 +29,7 @@ def test_an_unknown_split():
 def test_a_name_is_taken_once():
     with pytest.raises(Misuse, match="registered twice"):
         register(source("easy-vqa"))
-    assert list(SOURCES) == ["easy-vqa"]
+    assert list(SOURCES).count("easy-vqa") == 1
 
 
 def test_a_path(tmp_path):

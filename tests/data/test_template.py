@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
@@ -199,3 +200,24 @@ def test_smollm2_has_every_token_and_agrees_with_one_pass():
         ]
         text = written(SMOLLM2.pieces(images, TURNS, answers=answers))
         assert ours == tokenizer.encode(text, add_special_tokens=False)
+
+
+def test_a_drawn_picture_ends_its_answer():
+    """Where it stands, who says it, and that a served prompt ends before it."""
+    turns = (Turn("A cup?", "Here:", picture=Path("cup.png")), Turn("Colour?", "Red."))
+    pieces = NANO.pieces(0, turns)
+    assert written(pieces) == (
+        "<user>A cup?<assistant>Here:<picture><user>Colour?<assistant>Red.<eos>"
+    )
+    [picture] = [piece for piece in pieces if piece.kind == "picture"]
+    assert (picture.role, picture.turn, picture.answer) == (Role.ASSISTANT, 0, True)
+    rendered = render(NANO, TOKENIZER, (), turns, True)
+    [drawn] = [part for part in rendered if part.picture]
+    assert (drawn.ids, drawn.role, drawn.is_answer, drawn.image_index) == (
+        [],
+        Role.ASSISTANT,
+        True,
+        None,
+    )
+    assert not any(part.picture for part in render(NANO, TOKENIZER, (), turns[:1], False))
+    assert written(NANO.pieces(0, turns[:1], answers=False)) == "<user>A cup?<assistant>"

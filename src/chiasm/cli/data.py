@@ -98,7 +98,8 @@ def show(
         for image in example.images:
             typer.echo(f"  image {image}")
         for turn in example.turns:
-            typer.echo(f"  {turn.question}  ->  {turn.answer}")
+            drawn = "" if turn.picture is None else f"[{turn.picture}]"
+            typer.echo(f"  {turn.question}  ->  {turn.answer}{drawn}")
 
 
 def _as_object(example: "Example") -> dict[str, object]:
@@ -107,5 +108,12 @@ def _as_object(example: "Example") -> dict[str, object]:
         "images": [str(image) for image in example.images],
         "independent": example.independent,
         "system": example.system,
-        "turns": [{"question": turn.question, "answer": turn.answer} for turn in example.turns],
+        "turns": [
+            {
+                "question": turn.question,
+                "answer": turn.answer,
+                **({} if turn.picture is None else {"picture": str(turn.picture)}),
+            }
+            for turn in example.turns
+        ],
     }

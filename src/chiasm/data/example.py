@@ -7,6 +7,9 @@ from typing import overload
 
 from PIL.Image import Image
 
+Picture = Path | Image
+"""An image by its path; one that was already read only where a person asks about it."""
+
 
 @dataclass(frozen=True, slots=True)
 class Turn:
@@ -17,15 +20,15 @@ class Turn:
     places: tuple[int, ...] = ()
     """Where images stand in `question`: character offsets, in order, one an image. The text itself
     holds no markers, so a user who types one changes nothing."""
-
-
-Picture = Path | Image
-"""An image by its path; one that was already read only where a person asks about it."""
+    picture: Picture | None = None
+    """A picture that the answer draws, after its words if it has any; it ends the answer."""
 
 
 @dataclass(frozen=True, slots=True)
 class Example:
     """Images (by path, so that a data set holds no pixels) and the turns about them.
+
+    `images` are those that questions show; what an answer draws stands in its turn.
 
     With no `places` in any turn, the images come before the first question.
     """

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
 
-from chiasm.data import easy_vqa
+from chiasm.data import easy_vqa, easy_vqa_captions
 from chiasm.data.conversations import SUFFIXES, read_conversations
 from chiasm.data.example import Dataset
 from chiasm.errors import Misuse
@@ -42,6 +42,17 @@ register(
         splits=easy_vqa.SPLITS,
         package=easy_vqa.PACKAGE,
         load=easy_vqa.load,
+    )
+)
+
+register(
+    Source(
+        name="easy-vqa-captions",
+        about="easy-VQA's pictures to draw from a caption and to describe, 24 captions",
+        licence="MIT",
+        splits=easy_vqa.SPLITS,
+        package=easy_vqa.PACKAGE,
+        load=easy_vqa_captions.load,
     )
 )
 

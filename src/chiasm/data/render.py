@@ -14,8 +14,8 @@ from chiasm.stream.identity import Role
 
 
 class Rendered(NamedTuple):
-    """A run of ids of one kind, or one image (which has no ids: features stand in its place, as
-    many as the encoder's geometry says).
+    """A run of ids of one kind, or one image or picture (which has no ids: features stand in its
+    place, as many as the encoder's or the latent's geometry says).
     """
 
     ids: list[int]
@@ -26,6 +26,8 @@ class Rendered(NamedTuple):
     """Which of the example's images stands here."""
     turn: int
     """Number of the turn; -1 for what independent turns share."""
+    picture: bool = False
+    """Whether the picture that the turn's answer draws stands here."""
 
 
 def render(
@@ -56,8 +58,9 @@ def render(
         if piece.kind == "text":
             run.append(piece)
         else:
-            ids = [] if piece.kind == "image" else [_special(template, tokenizer, piece.value)]
-            out.append(Rendered(ids, piece.role, piece.answer, piece.image, piece.turn))
+            ids = [_special(template, tokenizer, piece.value)] if piece.kind == "token" else []
+            picture = piece.kind == "picture"
+            out.append(Rendered(ids, piece.role, piece.answer, piece.image, piece.turn, picture))
     return _joined(out + _tokenised(tokenizer, run))
 
 
@@ -112,7 +115,7 @@ def _encoded(
 
 
 def _joined(parts: list[Rendered]) -> list[Rendered]:
-    """Neighbours of equal role, answer and turn as one; images stay apart."""
+    """Neighbours of equal role, answer and turn as one; images and pictures stay apart."""
     out = []
     for key, group in groupby(parts, key=lambda part: part[1:]):
         ids = [token for part in group for token in part.ids]

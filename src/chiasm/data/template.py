@@ -13,7 +13,7 @@ from chiasm.data.example import Turn
 from chiasm.errors import ChiasmError, Misuse
 from chiasm.stream.identity import Role
 
-Kind = Literal["text", "token", "image"]
+Kind = Literal["text", "token", "image", "picture"]
 FILE = "template.json"
 SHARED_TURN = -1
 """The turn of pieces that several independent turns have in common."""
@@ -21,7 +21,9 @@ SHARED_TURN = -1
 
 @dataclass(frozen=True, slots=True)
 class Piece:
-    """Text to be tokenised, one special token by name, or the place of an image's features."""
+    """Text to be tokenised, one special token by name, the place of an image's features, or that of
+    a picture that the turn's answer draws.
+    """
 
     kind: Kind
     value: str
@@ -81,9 +83,7 @@ class Template:
             out += self._written(self.before_answer, Role.TAG, number)
             first += len(at)
             if answers or number < len(turns) - 1:
-                said = self.answer_lead + turn.answer
-                out += [Piece("text", said, Role.ASSISTANT, number, True)] if said else []
-                out += self._written(self.after_answer, Role.ASSISTANT, number, answer=True)
+                out += self._answer(turn, number)
         return out
 
     def independent_pieces(
@@ -140,6 +140,16 @@ class Template:
                 yield from self._image(first + front + offset - 1, number)
             if question[start:end]:
                 yield Piece("text", question[start:end], Role.USER, number)
+
+    def _answer(self, turn: Turn, number: int) -> Iterator[Piece]:
+        """The assistant's side of a turn; a picture ends it without a word."""
+        words = turn.answer if turn.picture is not None else self.answer_lead + turn.answer
+        if words:
+            yield Piece("text", words, Role.ASSISTANT, number, True)
+        if turn.picture is not None:
+            yield Piece("picture", "<picture>", Role.ASSISTANT, number, True)
+        else:
+            yield from self._written(self.after_answer, Role.ASSISTANT, number, answer=True)
 
     def _image(self, image: int, number: int) -> Iterator[Piece]:
         yield Piece("image", "<image>", Role.USER, number, image=image)

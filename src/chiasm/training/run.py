@@ -147,7 +147,10 @@ def _digest(dataset: Dataset) -> str:
     for example in dataset:
         said = (example.id, len(example.images), example.independent, example.system)
         turns: Iterable[tuple[Any, ...]] = (
-            (turn.question, turn.answer, turn.places) for turn in example.turns
+            (turn.question, turn.answer, turn.places)
+            if turn.picture is None
+            else (turn.question, turn.answer, turn.places, "picture")
+            for turn in example.turns
         )
         sha.update(repr((said, tuple(turns))).encode(errors="surrogatepass"))
     return sha.hexdigest()
