@@ -2,6 +2,7 @@
 
 from chiasm.layers.attention import attend, attend_slowly, merge_heads, split_heads
 from chiasm.layers.feedforward import GatedMLP, normed_feed_forward
+from chiasm.layers.grouped import GroupedLinear, grouped_mm, grouped_mm_slowly
 from chiasm.layers.mamba2 import BidirectionalMamba2, CrossMamba2, Mamba2
 from chiasm.layers.positions import sine_positions
 from chiasm.layers.rotary import Rotary, RotaryTables, rotate
@@ -14,12 +15,15 @@ __all__ = [
     "GatedMLP",
     "Mamba2",
     "RASTER",
+    "GroupedLinear",
     "Rotary",
     "RotaryTables",
     "ScanOrder",
     "ScanState",
     "attend",
     "attend_slowly",
+    "grouped_mm",
+    "grouped_mm_slowly",
     "merge_heads",
     "normed_feed_forward",
     "rotate",
