@@ -62,7 +62,14 @@ CASES: list[tuple[str, dict[str, Any], int]] = [
         {**SMALL, "mlp_ratio": 3, "image_size": 35, "patch_size": 5, "num_register_tokens": 2},
         3,
     ),
-    ("idefics2_vision", {**SMALL, "intermediate_size": 47, "image_size": 35, "patch_size": 5}, 0),
+    *(
+        (
+            f"{name}_vision",
+            {**SMALL, "intermediate_size": 47, "image_size": 35, "patch_size": 5},
+            0,
+        )
+        for name in ("idefics2", "idefics3", "smolvlm")
+    ),
 ]
 IDS = [f"{name}-{number}" for number, (name, _, _) in enumerate(CASES)]
 each_case = pytest.mark.parametrize(("model_type", "settings", "prefix"), CASES, ids=IDS)

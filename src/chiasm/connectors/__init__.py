@@ -2,8 +2,19 @@
 
 from chiasm.connectors.idefics2 import Idefics2Connector
 from chiasm.connectors.layerwise import PerLayer
-from chiasm.connectors.mlp import MLP, Linear
+from chiasm.connectors.mlp import MLP, Linear, NormedMLP
 from chiasm.connectors.none import NoConnector
 from chiasm.connectors.perceiver import PerceiverResampler
+from chiasm.connectors.shuffle import ShuffleLinear, ShuffleSwiGLU
 
-__all__ = ["MLP", "Idefics2Connector", "Linear", "NoConnector", "PerLayer", "PerceiverResampler"]
+__all__ = [
+    "MLP",
+    "Idefics2Connector",
+    "Linear",
+    "NoConnector",
+    "NormedMLP",
+    "PerLayer",
+    "PerceiverResampler",
+    "ShuffleLinear",
+    "ShuffleSwiGLU",
+]

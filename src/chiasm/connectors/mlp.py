@@ -60,6 +60,30 @@ class MLP:
         )
 
 
+@dataclass(frozen=True, kw_only=True)
+class NormedMLP:
+    """W2 act(W1 LN(x)) (ViP-LLaVA, arXiv 2312.00784): levels of several layers, made comparable."""
+
+    activation: str = "gelu"
+    norm_eps: float = 1e-5
+    layerwise: bool = False
+
+    def count(self, grid: tuple[int, int]) -> int:
+        return grid[0] * grid[1]
+
+    def width(self, width: int, host_width: int) -> int:
+        return host_width
+
+    def build(self, width: int, host_width: int) -> nn.Module:
+        return Projection(
+            nn.LayerNorm(width, eps=self.norm_eps),
+            *MLP(self.activation).build(width, host_width).children(),
+        )
+
+    def work(self, grid: tuple[int, int], width: int, host_width: int) -> Sequence[Work]:
+        return MLP(self.activation).work(grid, width, host_width)
+
+
 class Projection(nn.Sequential):
     """Layers applied to every token alone: `[image, token, width]` to `[image, token, host]`."""
 

@@ -186,7 +186,7 @@ class TappedVisionModel(nn.Module):
         images: Float[Tensor, "image 3 height width"],
         image_valid: Bool[Tensor, "image height width"] | None = None,
     ) -> Features:
-        """Tokens in reading order; one is valid if all of its pixels are.
+        """Tokens in reading order; one is valid if all of its pixels are, or any (`whole_patches`).
 
         Raises:
             Misuse: padded images for a model type that cannot leave padding out.
@@ -216,7 +216,8 @@ class TappedVisionModel(nn.Module):
     def _valid(self, image_valid: Tensor) -> Bool[Tensor, "image row column"]:
         height, width = _pair(self.answer.config.patch_size)
         patches = image_valid.unfold(1, height, height).unfold(2, width, width)
-        return patches.flatten(3).all(-1)
+        whole = self.answer.family.whole_patches
+        return patches.flatten(3).all(-1) if whole else patches.flatten(3).any(-1)
 
 
 @contextmanager

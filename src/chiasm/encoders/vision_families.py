@@ -34,6 +34,8 @@ class VisionFamily:
     layers: str = "encoder.layers"
     """Name of the list of layers inside the model."""
     masks_padding: bool = False
+    whole_patches: bool = True
+    """Whether a patch that holds any padding is left out, or only one that holds nothing else."""
     unread: tuple[str, ...] = ()
     """Children whose output is no hidden state: kept, not run."""
     optional: frozenset[str] = frozenset()
@@ -166,6 +168,19 @@ FAMILIES: Mapping[str, VisionFamily] = MappingProxyType(
             feed_forward=_two_matrices,
             masks_padding=True,
         ),
+        **{
+            f"{package}_vision": VisionFamily(
+                package=package,
+                model_class=f"{name}VisionTransformer",
+                config_class=f"{name}VisionConfig",
+                feed=_patch_mask,
+                prefix=_no_prefix,
+                feed_forward=_two_matrices,
+                masks_padding=True,
+                whole_patches=False,
+            )
+            for package, name in (("idefics3", "Idefics3"), ("smolvlm", "SmolVLM"))
+        },
     }
 )
 """By transformers `model_type`. A further family is one more entry."""

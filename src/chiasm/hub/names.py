@@ -1,5 +1,6 @@
 """Parameter names of chiasm's modules and of transformers' checkpoints, both ways."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 
@@ -48,3 +49,45 @@ CAUSAL = Names(decoder("model.", ""))
 
 HEADLESS = Names(decoder("", ""), (("model.", ""),))
 """LlamaModel and its like."""
+
+
+_NESTED: Mapping[str, str] = dict.fromkeys(
+    ("clip_vision_model", "siglip_vision_model", "siglip2_vision_model"), "vision_model."
+)
+"""Towers whose published checkpoints hold their tensors one level deeper."""
+
+
+def llava(vision_type: str, projector: Mapping[str, str]) -> Names:
+    """LLaVA and what is built like it, in the spelling of the published folders.
+
+    `projector` maps our prefixes to the projector's own. transformers' own module names, which
+    newer releases sometimes write, are read too.
+    """
+    tower = "vision_tower." + _NESTED.get(vision_type, "")
+    return Names(
+        (
+            *decoder("language_model.model.", "language_model."),
+            ("encoder.model.", tower),
+            *((ours, f"multi_modal_projector.{theirs}") for ours, theirs in projector.items()),
+        ),
+        (
+            ("lm_head.", "language_model.lm_head."),
+            ("model.language_model.", "language_model.model."),
+            ("model.vision_tower.", "vision_tower."),
+            ("model.multi_modal_projector.", "multi_modal_projector."),
+            ("language_model.embed_tokens.", "language_model.model.embed_tokens."),
+            ("language_model.layers.", "language_model.model.layers."),
+            ("language_model.norm.", "language_model.model.norm."),
+            ("vision_tower.", tower),
+        ),
+    )
+
+
+def idefics(model: str, connector: str = "connector.") -> Names:
+    """Idefics2 and later, with ("model.") or without ("") a head; `connector` holds ours."""
+    pairs = (
+        *decoder(f"{model}text_model.", ""),
+        ("encoder.model.", f"{model}vision_model."),
+        ("connector.", f"{model}{connector}"),
+    )
+    return Names(pairs, () if model else (("model.", ""),))

@@ -1,6 +1,7 @@
 """How a transformers folder says that its images are cut, resized and normalised."""
 
 import json
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -30,31 +31,52 @@ def one_size(answers: Answers, folder: Path) -> Answers:
     return replace(answers, pixels=Pixels.from_transformers(folder))
 
 
+def squashed(answers: Answers, folder: Path) -> Answers:
+    """Every view is squashed to the tower's size; colours and filter by the folder's recipe.
+
+    Raises:
+        ChiasmError: a damaged file, or one without colours and filter.
+    """
+    return _by_recipe(folder, lambda entries: replace(answers, pixels=_pixels(entries)), answers)
+
+
 def native(answers: Answers, folder: Path) -> Answers:
     """Images keep their proportions (Idefics2's processor); as before if the folder states none.
 
     Raises:
         ChiasmError: a damaged file, or one without the two edges.
     """
-    path = next((folder / name for name in _FILES if (folder / name).is_file()), None)
-    if path is None:
-        return answers
-    try:
-        entries: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-        entries = entries.get("image_processor", entries)
+
+    def told(entries: Mapping[str, Any]) -> Answers:
         size = entries["size"]
         views = NativeResolution(
             longest=int(size["longest_edge"]),
             shortest=int(size["shortest_edge"]),
             split=bool(entries.get("do_image_splitting", False)),
         )
-        pixels = Pixels(
-            mean=tuple(entries["image_mean"]),
-            std=tuple(entries["image_std"]),
-            fit="native",
-            resample=Image.Resampling(entries["resample"]).name.lower(),
-        )
+        return replace(answers, views=views, pixels=replace(_pixels(entries), fit="native"))
+
+    return _by_recipe(folder, told, answers)
+
+
+def _pixels(entries: Mapping[str, Any]) -> Pixels:
+    return Pixels(
+        mean=tuple(entries["image_mean"]),
+        std=tuple(entries["image_std"]),
+        resample=Image.Resampling(entries["resample"]).name.lower(),
+    )
+
+
+def _by_recipe(
+    folder: Path, told: Callable[[Mapping[str, Any]], Answers], without: Answers
+) -> Answers:
+    """What `told` makes of the folder's image processor, `without` if the folder has none."""
+    path = next((folder / name for name in _FILES if (folder / name).is_file()), None)
+    if path is None:
+        return without
+    try:
+        entries: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        return told(entries.get("image_processor", entries))
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         reason = " ".join(f"{type(error).__name__}: {error}".split())
-        raise ChiasmError(f"{path}: not a recipe for native sizes ({reason:.120})") from None
-    return replace(answers, views=views, pixels=pixels)
+        raise ChiasmError(f"{path}: not a recipe that is read here ({reason:.120})") from None

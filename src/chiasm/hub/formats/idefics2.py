@@ -12,7 +12,7 @@ from chiasm.fusion import InSequence
 from chiasm.hub import preprocessing
 from chiasm.hub.formats.format import CONTINUED, PLAIN, Format, SpecialTokens
 from chiasm.hub.hosts import config_of, host_of
-from chiasm.hub.names import Names, decoder
+from chiasm.hub.names import idefics
 from chiasm.spec import Answers, NativeResolution
 
 
@@ -67,14 +67,6 @@ def _write(answers: Answers, tokens: SpecialTokens) -> Any:
     )
 
 
-def _pairs(model: str) -> tuple[tuple[str, str], ...]:
-    return (
-        *decoder(f"{model}text_model.", ""),
-        ("encoder.model.", f"{model}vision_model."),
-        ("connector.", f"{model}connector."),
-    )
-
-
 FORMAT = Format(
     classes={"idefics2": ("Idefics2ForConditionalGeneration", "Idefics2Model")},
     kinds=(TransformersVision, Idefics2Connector),
@@ -82,6 +74,6 @@ FORMAT = Format(
     read=_read,
     write=_write,
     preprocessing=preprocessing.native,
-    names=lambda config: Names(_pairs("model.")),
-    headless_names=lambda config: Names(_pairs(""), (("model.", ""),)),
+    names=lambda config: idefics("model."),
+    headless_names=lambda config: idefics(""),
 )

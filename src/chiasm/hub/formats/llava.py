@@ -1,7 +1,6 @@
 """LlavaForConditionalGeneration (arXiv 2310.03744): hidden states of a tower through an MLP."""
 
 import copy
-from collections.abc import Mapping
 from typing import Any
 
 from chiasm.connectors import MLP
@@ -12,7 +11,7 @@ from chiasm.fusion import InSequence
 from chiasm.hub import preprocessing
 from chiasm.hub.formats.format import CONTINUED, PLAIN, Format, SpecialTokens, pair
 from chiasm.hub.hosts import config_of, host_of
-from chiasm.hub.names import Names, decoder
+from chiasm.hub.names import Names, llava
 from chiasm.spec import Answers, Fixed
 
 
@@ -60,36 +59,9 @@ def _write(answers: Answers, tokens: SpecialTokens) -> Any:
     )
 
 
-_NESTED: Mapping[str, str] = dict.fromkeys(
-    ("clip_vision_model", "siglip_vision_model", "siglip2_vision_model"), "vision_model."
-)
-"""Towers whose published checkpoints hold their tensors one level deeper."""
-
-
 def _names(config: Any) -> Names:
-    """The spelling of the published folders.
-
-    transformers' own module names, which newer releases sometimes write, are read too.
-    """
-    tower = "vision_tower." + _NESTED.get(config.vision_config.model_type, "")
-    return Names(
-        (
-            *decoder("language_model.model.", "language_model."),
-            ("encoder.model.", tower),
-            ("connector.0.", "multi_modal_projector.linear_1."),
-            ("connector.2.", "multi_modal_projector.linear_2."),
-        ),
-        (
-            ("lm_head.", "language_model.lm_head."),
-            ("model.language_model.", "language_model.model."),
-            ("model.vision_tower.", "vision_tower."),
-            ("model.multi_modal_projector.", "multi_modal_projector."),
-            ("language_model.embed_tokens.", "language_model.model.embed_tokens."),
-            ("language_model.layers.", "language_model.model.layers."),
-            ("language_model.norm.", "language_model.model.norm."),
-            ("vision_tower.", tower),
-        ),
-    )
+    projector = {"connector.0.": "linear_1.", "connector.2.": "linear_2."}
+    return llava(config.vision_config.model_type, projector)
 
 
 FORMAT = Format(
