@@ -2,19 +2,23 @@
 
 from chiasm.connectors.idefics2 import Idefics2Connector
 from chiasm.connectors.layerwise import PerLayer
+from chiasm.connectors.mamba_scan import MambaScan
 from chiasm.connectors.mlp import MLP, Linear, NormedMLP
 from chiasm.connectors.none import NoConnector
 from chiasm.connectors.perceiver import PerceiverResampler
 from chiasm.connectors.shuffle import ShuffleLinear, ShuffleSwiGLU
+from chiasm.connectors.temporal_scan import TemporalScan
 
 __all__ = [
     "MLP",
     "Idefics2Connector",
     "Linear",
+    "MambaScan",
     "NoConnector",
     "NormedMLP",
     "PerLayer",
     "PerceiverResampler",
     "ShuffleLinear",
     "ShuffleSwiGLU",
+    "TemporalScan",
 ]

@@ -1,6 +1,7 @@
 """Question 1: how do raw media become features? One verb, `encode`."""
 
 from chiasm.encoders.efficientnet_lite import EfficientNetLite0
+from chiasm.encoders.frames import FrameStack
 from chiasm.encoders.latent_stack import LatentStack
 from chiasm.encoders.none import NoEncoder
 from chiasm.encoders.perceiver import Perceiver
@@ -9,6 +10,7 @@ from chiasm.encoders.vit import VisionTransformer
 
 __all__ = [
     "EfficientNetLite0",
+    "FrameStack",
     "LatentStack",
     "NoEncoder",
     "Perceiver",

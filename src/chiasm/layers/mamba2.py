@@ -6,6 +6,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from chiasm.layers.selective import ScanState, SelectiveScan, Sizes
+from chiasm.stream.table import take
 
 
 class GatedNorm(nn.Module):
@@ -70,7 +71,16 @@ class BidirectionalMamba2(nn.Module):
         hidden: Float[Tensor, "sequence token width"],
         valid: Bool[Tensor, "sequence token"] | None = None,
     ) -> Float[Tensor, "sequence token width"]:
-        """The update of every row, which every row reaches."""
+        """The update of every row, which every row reaches; rows that are not `valid` may stand
+        anywhere, as a small picture's do in the grid of a large one.
+        """
+        if valid is None:
+            return self._mixed(hidden, None)
+        index = (~valid).long().argsort(dim=1, stable=True)
+        update = self._mixed(take(hidden, index), valid.gather(1, index))
+        return take(update, index.argsort(1))
+
+    def _mixed(self, hidden: Tensor, valid: Tensor | None) -> Tensor:
         gate, rows, dt = split_projected(self.in_proj(hidden), self.sizes)
         ahead, _ = self.ahead(rows, dt, valid)
         flipped = None if valid is None else valid.flip(1)

@@ -77,11 +77,13 @@ class StateSpace:
             Work(part, f"{name} recurrence", 3 * self.inner * self.state),
         )
 
-    def work(self, part: str, name: str, rows: int, width: int) -> Sequence[Work]:
-        """The whole mixer over one sequence of `rows` rows of `width`."""
+    def work(
+        self, part: str, name: str, rows: int, width: int, *, scans: int = 1
+    ) -> Sequence[Work]:
+        """The whole mixer over one sequence of `rows` rows of `width`, in so many directions."""
         return (
             linear(part, f"{name} projection in", rows, width, self.projected),
-            *self.scan_work(part, name, rows),
+            *self.scan_work(part, name, rows) * scans,
             linear(part, f"{name} projection out", rows, self.inner, width),
         )
 
