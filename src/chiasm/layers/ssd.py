@@ -134,7 +134,8 @@ def _chunks(values: Tensor, rows: int) -> Tensor:
 
 def _decays(reach: Float[Tensor, "*batch row"], kind: torch.dtype) -> Tensor:
     """L_ts = exp(reach_t - reach_s) for s <= t, else 0."""
-    rows = reach.shape[-1]
-    later = torch.ones(rows, rows, dtype=torch.bool, device=reach.device).triu(1)
+    place = torch.arange(reach.shape[-1], device=reach.device)
+    later = place > place.unsqueeze(-1)
     sums = (reach.unsqueeze(-1) - reach.unsqueeze(-2)).to(kind)
-    return sums.masked_fill(later, float("-inf")).exp()
+    # Left alone, sums of later rows would overflow.
+    return sums.masked_fill(later, 0).exp().masked_fill(later, 0)
