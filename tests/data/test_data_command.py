@@ -13,7 +13,9 @@ run = CliRunner().invoke
 
 def test_list(monkeypatch, tmp_path):
     monkeypatch.setenv("CHIASM_CACHE", str(tmp_path))
-    row, *_ = json.loads(run(app, ["list", "--json"]).stdout)
+    row, *others = json.loads(run(app, ["list", "--json"]).stdout)
+    generated = {other["name"] for other in others if other["fetched"]}
+    assert {"scenes", "scenes-relations", "scenes-captions"} <= generated
     assert (row["name"], row["splits"], row["fetched"]) == ("easy-vqa", ["train", "test"], False)
     table = run(app, ["list"]).stdout
     assert "easy-vqa" in table
@@ -25,6 +27,13 @@ def test_fetch(easy_vqa_folder):
         result = run(app, ["fetch", *arguments])
         assert result.exit_code == 0
         assert str(easy_vqa_folder) in result.stdout
+
+
+def test_what_is_generated_needs_no_fetching():
+    result = run(app, ["fetch", "scenes"])
+    assert result.exit_code == 0 and "nothing to fetch" in result.stdout
+    shown = run(app, ["show", "scenes", "--split", "test", "--n", "1"]).stdout
+    assert "scenes test: 1,000 examples" in shown and "  image " in shown
 
 
 @pytest.mark.parametrize("arguments", [["fetch"], ["fetch", "easy-vqa", "--all"], ["fetch", "x"]])

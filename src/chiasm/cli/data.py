@@ -30,7 +30,7 @@ def list_(
             "name": source.name,
             "splits": list(source.splits),
             "licence": source.licence,
-            "fetched": weights.holds(source.package),
+            "fetched": source.package is None or weights.holds(source.package),
             "about": source.about,
         }
         for source in SOURCES.values()
@@ -67,6 +67,9 @@ def fetch(
     wanted = [source(name) for name in names or SOURCES]
     console = Console(stderr=True)
     for found in wanted:
+        if found.package is None:
+            typer.echo(f"{found.name}  generated when it is used; nothing to fetch")
+            continue
         with console.status(f"fetching {found.name}"):
             folder = weights.fetch(found.package)
         typer.echo(f"{found.name}  {folder}")

@@ -3,12 +3,21 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import overload
+from typing import Protocol, overload, runtime_checkable
 
 from PIL.Image import Image
 
-Picture = Path | Image
-"""An image by its path; one that was already read only where a person asks about it."""
+
+@runtime_checkable
+class Drawing(Protocol):
+    """A picture held as the values that it is drawn from."""
+
+    def draw(self) -> Image: ...
+
+
+Picture = Path | Image | Drawing
+"""An image by its path, or by what it is drawn from; one that was already read only where a person
+asks about it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +35,7 @@ class Turn:
 
 @dataclass(frozen=True, slots=True)
 class Example:
-    """Images (by path, so that a data set holds no pixels) and the turns about them.
+    """Images (by path or drawing, so that a data set holds no pixels) and the turns about them.
 
     `images` are those that questions show; what an answer draws stands in its turn.
 

@@ -3,11 +3,13 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from difflib import get_close_matches
+from functools import partial
 from pathlib import Path
 
-from chiasm.data import easy_vqa, easy_vqa_captions
+from chiasm.data import easy_vqa, easy_vqa_captions, scenes
 from chiasm.data.conversations import SUFFIXES, read_conversations
 from chiasm.data.example import Dataset
+from chiasm.data.scene_questions import RELATIONS
 from chiasm.errors import Misuse
 
 
@@ -19,8 +21,8 @@ class Source:
     about: str
     licence: str
     splits: tuple[str, ...]
-    package: str
-    """Alias in `chiasm.weights` that brings it onto this machine."""
+    package: str | None
+    """Alias in `chiasm.weights` that brings it onto this machine; None: it is generated here."""
     load: Callable[[str], Dataset]
 
 
@@ -42,6 +44,36 @@ register(
         splits=easy_vqa.SPLITS,
         package=easy_vqa.PACKAGE,
         load=easy_vqa.load,
+    )
+)
+register(
+    Source(
+        name="scenes",
+        about="9,000 drawings of several shapes: attributes, counts, relations, comparisons",
+        licence="generated",
+        splits=scenes.SPLITS,
+        package=None,
+        load=scenes.load,
+    )
+)
+register(
+    Source(
+        name="scenes-relations",
+        about="the same drawings, only the questions that compare things",
+        licence="generated",
+        splits=scenes.SPLITS,
+        package=None,
+        load=partial(scenes.load, name="scenes-relations", kinds=RELATIONS),
+    )
+)
+register(
+    Source(
+        name="scenes-captions",
+        about="the same drawings, each with a sentence that lists its shapes",
+        licence="generated",
+        splits=scenes.SPLITS,
+        package=None,
+        load=scenes.captions,
     )
 )
 

@@ -7,15 +7,17 @@ from jaxtyping import Bool, Float
 from PIL import Image
 from torch import Tensor
 
-from chiasm.data.example import Picture
+from chiasm.data.example import Drawing, Picture
 from chiasm.data.media import read_image
 from chiasm.data.pixels import Pixels
 from chiasm.spec import View
 
 
 def picture(source: Picture) -> Image.Image:
-    """The image itself: read now, unless it was read before."""
-    return source if isinstance(source, Image.Image) else read_image(source)
+    """The image itself: read or drawn now, unless it was read before."""
+    if isinstance(source, Image.Image):
+        return source
+    return source.draw() if isinstance(source, Drawing) else read_image(source)
 
 
 def view_pixels(
