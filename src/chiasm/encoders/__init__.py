@@ -5,6 +5,7 @@ from chiasm.encoders.frames import FrameStack
 from chiasm.encoders.latent_stack import LatentStack
 from chiasm.encoders.none import NoEncoder
 from chiasm.encoders.perceiver import Perceiver
+from chiasm.encoders.rotary_vit import RotaryViT
 from chiasm.encoders.transformers_vision import TransformersVision
 from chiasm.encoders.vit import VisionTransformer
 
@@ -14,6 +15,7 @@ __all__ = [
     "LatentStack",
     "NoEncoder",
     "Perceiver",
+    "RotaryViT",
     "TransformersVision",
     "VisionTransformer",
 ]

@@ -33,19 +33,28 @@ class Pictures:
 
     pixels: Float[Tensor, "image 3 height width"]
     valid: Bool[Tensor, "image height width"] | None
-    grid: tuple[int, int]
-    tokens: int
-    """Tokens that layers read of one image."""
-    rows: int
-    """Rows one image takes in the sequence."""
+    grids: list[tuple[int, int]]
+    tokens: list[int]
+    """Tokens that layers read of each image."""
+    rows: list[int]
+    """Rows that each image takes in the sequence."""
+
+    @property
+    def marks(self) -> list[int]:
+        """Image tokens of each image: one even where it takes no row."""
+        return [max(rows, 1) for rows in self.rows]
 
 
 def pictures(
-    answers: Answers, pixel_values: Tensor | None, pixel_mask: Tensor | None
+    answers: Answers,
+    pixel_values: Tensor | None,
+    pixel_mask: Tensor | None,
+    image_sizes: Tensor | None = None,
 ) -> Pictures | None:
     """The images of `[image, 3, height, width]` or `[batch, image, 3, height, width]` pixels.
 
-    In the second form images that are zero everywhere are padding and left out.
+    In the second form images that are zero everywhere are padding and left out. `image_sizes`
+    `[image, 2]` says what of each image is real, and so how many tokens it becomes.
     """
     if pixel_values is None:
         return None
@@ -65,10 +74,45 @@ def pictures(
             f"pixel_attention_mask is {tuple(valid.shape)} for images of "
             f"{tuple(pixel_values.shape)}; give one entry a pixel"
         )
-    grid = answers.encoder.grid((pixel_values.shape[-2], pixel_values.shape[-1]))
-    tokens = answers.connector.count(grid)
-    rows = answers.fusion.placeholders(answers.compression.count(tokens))
-    return Pictures(pixel_values, valid, grid, tokens, rows)
+    height, width = pixel_values.shape[-2:]
+    sizes = [(height, width)] * len(pixel_values)
+    if image_sizes is not None:
+        sizes = sizes_of(image_sizes, pixel_values)
+        valid = within(sizes, pixel_values)
+    grids = [answers.encoder.grid(size) for size in sizes]
+    tokens = [answers.connector.count(grid) for grid in grids]
+    rows = [answers.fusion.placeholders(answers.compression.count(count)) for count in tokens]
+    return Pictures(pixel_values, valid, grids, tokens, rows)
+
+
+def sizes_of(image_sizes: Tensor, pixels: Tensor) -> list[tuple[int, int]]:
+    """Height and width of what is real of each image.
+
+    Raises:
+        ChiasmError: another number of them than images, or one that the pixels do not have.
+    """
+    told = torch.as_tensor(image_sizes)
+    height, width = pixels.shape[-2:]
+    if told.shape != (len(pixels), 2):
+        raise ChiasmError(
+            f"image_sizes is {tuple(told.shape)} for {len(pixels)} images; give one height and "
+            "width an image"
+        )
+    sizes = [(int(tall), int(wide)) for tall, wide in told.tolist()]
+    beyond = [size for size in sizes if size[0] > height or size[1] > width or min(size) < 1]
+    if beyond:
+        raise ChiasmError(
+            f"image_sizes holds {beyond[0][0]} x {beyond[0][1]}, the pixels are {height} x {width}"
+        )
+    return sizes
+
+
+def within(sizes: list[tuple[int, int]], pixels: Tensor) -> Bool[Tensor, "image height width"]:
+    """True on the real pixels, which begin at the top left."""
+    valid = torch.zeros(len(sizes), *pixels.shape[-2:], dtype=torch.bool, device=pixels.device)
+    for image, (height, width) in zip(valid, sizes, strict=True):
+        image[:height, :width] = True
+    return valid
 
 
 def assemble(
@@ -93,7 +137,7 @@ def assemble(
             "chiasm.data.collate, or save it with a tokenizer that has <image>"
         )
     marks = torch.zeros_like(ids).bool() if seen is None else torch.eq(ids, image_token or 0)
-    if seen is not None and not seen.rows:
+    if seen is not None and not any(seen.rows):
         # Where an image takes no row, its mark is read by nobody and holds no position.
         valid = torch.cat([valid[:, :length], valid[:, length:] & ~marks], 1)
     table = TokenTable.text(valid).cut(slice(length, None))
@@ -105,16 +149,20 @@ def assemble(
     source = torch.full_like(ids, -1)
     if seen is None:
         return Inputs(ids=ids, table=replace(table, item=table.item + first), source=source)
-    owners = _owners(_items(marks, seen), ids.device)
-    running, each = marks.long().cumsum(1), max(seen.rows, 1)
+    counts = _items(marks, seen)
+    owners, running = _owners(counts, ids.device), marks.long().cumsum(1)
     # An image's rows are numbered together; text rows count the images that start before them.
-    item = first + torch.div(running + each - 1, each, rounding_mode="floor")
-    past.items = item[:, -1:]
-    table = replace(table, item=item)
-    if seen.rows:
+    starts = _starts(counts, seen.marks, ids.device)
+    started = (starts.unsqueeze(1) < running.unsqueeze(2)).sum(-1)
+    past.items = first + started[:, -1:]
+    table = replace(table, item=first + started)
+    if any(seen.rows):
         source = torch.where(marks, running - 1, source)
         modality = torch.where(marks, int(Modality.IMAGE), table.modality)
-        table = replace(table, modality=modality, place=_places(marks, source, seen))
+        image = owners.gather(1, (started - 1).clamp(min=0)).clamp(min=0)
+        inside = running - 1 - starts.gather(1, (started - 1).clamp(min=0))
+        place = torch.where(marks.unsqueeze(-1), _places(image, inside, seen), 0.0)
+        table = replace(table, modality=modality, place=place)
     return Inputs(
         ids=ids,
         table=table,
@@ -145,20 +193,25 @@ def _valid(ids: Tensor, mask: Tensor | None, past: Past) -> Bool[Tensor, "batch 
 
 def _items(marks: Bool[Tensor, "batch token"], seen: Pictures) -> list[int]:
     """Images of each sample, from its image tokens."""
-    each, images = max(seen.rows, 1), len(seen.pixels)
-    rows = marks.sum(1).tolist()
-    if sum(rows) != images * each:
+    each, rows = seen.marks, marks.sum(1).tolist()
+    if sum(rows) != sum(each):
+        same = f"{each[0]}" if len(set(each)) == 1 else ", ".join(str(count) for count in each[:4])
         raise ChiasmError(
-            f"{sum(rows)} image tokens stand for {images * each} features "
-            f"({images} images of {each}); give every image {each} image tokens"
+            f"{sum(rows)} image tokens stand for {sum(each)} features "
+            f"({len(each)} images of {same}); give every image as many image tokens as features"
         )
-    for sample, count in enumerate(rows):
-        if count % each:
+    counts, image = [], 0
+    for sample, row in enumerate(rows):
+        first, left = image, row
+        while left > 0:
+            left, image = left - each[image], image + 1
+        if left:
             raise ChiasmError(
-                f"sample {sample} has {count} image tokens, but an image has {each}; "
-                "do not cut an image's tokens"
+                f"sample {sample} has {row} image tokens, but its images have "
+                f"{sum(each[first:image])}; do not cut an image's tokens"
             )
-    return [count // each for count in rows]
+        counts.append(image - first)
+    return counts
 
 
 def _owners(counts: list[int], device: torch.device) -> Int[Tensor, "batch item"]:
@@ -171,23 +224,47 @@ def _owners(counts: list[int], device: torch.device) -> Int[Tensor, "batch item"
     return owners
 
 
-def _places(marks: Tensor, source: Tensor, seen: Pictures) -> Float[Tensor, "batch token 3"]:
+def _starts(counts: list[int], marks: list[int], device: torch.device) -> Int[Tensor, "batch item"]:
+    """Image tokens of a sample before each of its images; beyond all of them where it has fewer."""
+    starts = torch.full((len(counts), max(counts)), sum(marks), device=device)
+    first = 0
+    for sample, count in enumerate(counts):
+        own = torch.tensor([0, *marks[first : first + count]], device=device).cumsum(0)
+        starts[sample, :count] = own[:count]
+        first += count
+    return starts
+
+
+def _places(
+    image: Int[Tensor, "batch token"], inside: Int[Tensor, "batch token"], seen: Pictures
+) -> Float[Tensor, "batch token 3"]:
     """(0, y, x) of rows that are patches; tokens that are not patches stand in one row."""
-    columns = seen.grid[1] if seen.grid[0] * seen.grid[1] == seen.rows else seen.rows
-    place = torch.where(marks, source % seen.rows, 0)
-    y = torch.div(place, columns, rounding_mode="floor")
-    return torch.stack([torch.zeros_like(place), y, place % columns], -1).float()
+    columns = torch.tensor(
+        [
+            grid[1] if grid[0] * grid[1] == rows else max(rows, 1)
+            for grid, rows in zip(seen.grids, seen.rows, strict=True)
+        ],
+        device=image.device,
+    )[image]
+    y = torch.div(inside, columns, rounding_mode="floor")
+    return torch.stack([torch.zeros_like(inside), y, inside % columns], -1).float()
 
 
 def _memory(owners: Int[Tensor, "batch item"], seen: Pictures, first: Tensor) -> TokenTable:
     """Identity of each sample's media tokens; items are counted from `first`."""
-    valid = (owners >= 0).repeat_interleave(seen.tokens, 1)
-    item = first + torch.arange(1, owners.shape[1] + 1, device=owners.device)
-    order = torch.arange(valid.shape[1], device=owners.device).expand(valid.shape)
+    items = [
+        [n for n, image in enumerate(row, 1) if image >= 0 for _ in range(seen.tokens[image])]
+        for row in owners.tolist()
+    ]
+    most = max(len(row) for row in items)
+    padded = [row + [max(row, default=0)] * (most - len(row)) for row in items]
+    item = torch.tensor(padded, device=owners.device).long()
+    order = torch.arange(most, device=owners.device).expand(item.shape)
+    counts = torch.tensor([len(row) for row in items], device=owners.device)
     return replace(
-        TokenTable.text(valid),
+        TokenTable.text(order < counts.unsqueeze(1)),
         modality=torch.full_like(order, int(Modality.IMAGE)),
-        item=item.repeat_interleave(seen.tokens, 1),
+        item=first + item,
         role=torch.zeros_like(order),
         order=order,
         position=order.float().unsqueeze(-1),

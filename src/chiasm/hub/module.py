@@ -45,6 +45,7 @@ class KeywordModel(nn.Module):
         inputs_embeds: Float[Tensor, "batch token width"] | None = None,
         pixel_values: Tensor | None = None,
         pixel_attention_mask: Bool[Tensor, "..."] | None = None,
+        image_sizes: Int[Tensor, "image 2"] | None = None,
         labels: Int[Tensor, "batch token"] | None = None,
         use_cache: bool | None = None,
         logits_to_keep: int | Tensor = 0,
@@ -63,7 +64,7 @@ class KeywordModel(nn.Module):
         caching = use_cache if use_cache is not None else not self.training
         caching = caching or past_key_values is not None
         ids = self._ids(input_ids, inputs_embeds)
-        seen = pictures(self.model.answers, pixel_values, pixel_attention_mask)
+        seen = pictures(self.model.answers, pixel_values, pixel_attention_mask, image_sizes)
         if seen is not None and inputs_embeds is not None:
             raise Misuse("inputs_embeds cannot hold images; give input_ids with pixel_values")
         inputs = assemble(ids, attention_mask, position_ids, seen, self.tokens.image, past)
@@ -87,6 +88,7 @@ class KeywordModel(nn.Module):
         attention_mask: Int[Tensor, "batch token"] | None = None,
         pixel_values: Tensor | None = None,
         pixel_attention_mask: Bool[Tensor, "..."] | None = None,
+        image_sizes: Int[Tensor, "image 2"] | None = None,
         *,
         max_new_tokens: int = 20,
         do_sample: bool = False,
@@ -105,7 +107,7 @@ class KeywordModel(nn.Module):
         given = self.tokens.eos if eos_token_id is None else eos_token_id
         stop = (given,) if isinstance(given, int) else tuple(given)
         pads = (pad_token_id, self.tokens.pad, *stop, 0)
-        seen = pictures(self.model.answers, pixel_values, pixel_attention_mask)
+        seen = pictures(self.model.answers, pixel_values, pixel_attention_mask, image_sizes)
         inputs = assemble(input_ids, attention_mask, None, seen, self.tokens.image, Past())
         made = generate(
             self.model,

@@ -57,6 +57,14 @@ _NESTED: Mapping[str, str] = dict.fromkeys(
 """Towers whose published checkpoints hold their tensors one level deeper."""
 
 
+PIXTRAL = (
+    ("layers.", "transformer.layers."),
+    ("patch_conv.", "patch_conv."),
+    ("ln_pre.", "ln_pre."),
+)
+"""Our names inside the rotary tower, and those of PixtralVisionModel."""
+
+
 def llava(vision_type: str, projector: Mapping[str, str]) -> Names:
     """LLaVA and what is built like it, in the spelling of the published folders.
 
@@ -68,6 +76,7 @@ def llava(vision_type: str, projector: Mapping[str, str]) -> Names:
         (
             *decoder("language_model.model.", "language_model."),
             ("encoder.model.", tower),
+            *((f"encoder.{ours}", f"vision_tower.{theirs}") for ours, theirs in PIXTRAL),
             *((ours, f"multi_modal_projector.{theirs}") for ours, theirs in projector.items()),
         ),
         (

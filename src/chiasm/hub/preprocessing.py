@@ -40,6 +40,21 @@ def squashed(answers: Answers, folder: Path) -> Answers:
     return _by_recipe(folder, lambda entries: replace(answers, pixels=_pixels(entries)), answers)
 
 
+def longest_edge(answers: Answers, folder: Path) -> Answers:
+    """Images keep their proportions, the longer edge as the folder says (Pixtral's processor).
+
+    Raises:
+        ChiasmError: a damaged file, or one without the longest edge.
+    """
+
+    def told(entries: Mapping[str, Any]) -> Answers:
+        views: Any = answers.views
+        views = replace(views, longest=int(entries["size"]["longest_edge"]))
+        return replace(answers, views=views, pixels=replace(_pixels(entries), fit="native"))
+
+    return _by_recipe(folder, told, answers)
+
+
 def native(answers: Answers, folder: Path) -> Answers:
     """Images keep their proportions (Idefics2's processor); as before if the folder states none.
 

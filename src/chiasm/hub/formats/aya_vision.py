@@ -87,7 +87,8 @@ def _names(config: Any) -> Names:
 
 FORMAT = Format(
     classes={"aya_vision": ("AyaVisionForConditionalGeneration", "AyaVisionModel")},
-    kinds=(TransformersVision, ShuffleSwiGLU),
+    encoders=(TransformersVision,),
+    connectors=(ShuffleSwiGLU,),
     constant={**PLAIN, "fusion": InSequence()},
     read=_read,
     write=_write,

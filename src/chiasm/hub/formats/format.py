@@ -62,8 +62,9 @@ class Format:
 
     classes: Mapping[str, tuple[str, str]]
     """By the config's `model_type`: the class with a language head and the one without."""
-    kinds: tuple[type, type]
-    """Classes of the encoder and of the connector of every model of the format."""
+    encoders: tuple[type, ...]
+    """Classes of encoders that a model of the format may have."""
+    connectors: tuple[type, ...]
     constant: Mapping[str, Any]
     """The answers that every model of the format gives."""
     read: Callable[[Any], Answers]

@@ -69,7 +69,8 @@ def _write(answers: Answers, tokens: SpecialTokens) -> Any:
 
 FORMAT = Format(
     classes={"idefics2": ("Idefics2ForConditionalGeneration", "Idefics2Model")},
-    kinds=(TransformersVision, Idefics2Connector),
+    encoders=(TransformersVision,),
+    connectors=(Idefics2Connector,),
     constant={**PLAIN, "fusion": InSequence()},
     read=_read,
     write=_write,

@@ -103,13 +103,13 @@ def _candidates(answers: Answers) -> list[Format]:
     Raises:
         ChiasmError: no format has them; the message names the one that is unknown.
     """
-    kinds = type(answers.encoder), type(answers.connector)
     distinct = {id(format): format for format in formats().values()}.values()
-    found = [format for format in distinct if format.kinds == kinds]
+    found = [format for format in distinct if type(answers.encoder) in format.encoders]
     if not found:
-        known = {format.kinds[0] for format in distinct}
-        name = "connector" if kinds[0] in known else "encoder"
-        raise _no_counterpart(name, getattr(answers, name))
+        raise _no_counterpart("encoder", answers.encoder)
+    found = [format for format in found if type(answers.connector) in format.connectors]
+    if not found:
+        raise _no_counterpart("connector", answers.connector)
     return found
 
 

@@ -31,7 +31,8 @@ def _write(answers: Answers, tokens: SpecialTokens) -> Any:
 
 FORMAT = Format(
     classes={kind: (family.causal, family.headless) for kind, family in FAMILIES.items()},
-    kinds=(NoEncoder, NoConnector),
+    encoders=(NoEncoder,),
+    connectors=(NoConnector,),
     constant={**PLAIN, "fusion": NoFusion()},
     read=_read,
     write=_write,

@@ -69,7 +69,8 @@ def _names(config: Any) -> Names:
 
 FORMAT = Format(
     classes={"vipllava": ("VipLlavaForConditionalGeneration", "VipLlavaModel")},
-    kinds=(TransformersVision, NormedMLP),
+    encoders=(TransformersVision,),
+    connectors=(NormedMLP,),
     constant={**PLAIN, "fusion": InSequence()},
     read=_read,
     write=_write,

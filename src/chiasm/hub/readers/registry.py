@@ -4,8 +4,9 @@ from collections.abc import Mapping
 
 from chiasm.hub.readers.align import align
 from chiasm.hub.readers.perceiver import perceiver
+from chiasm.hub.readers.pixtral import pixtral
 from chiasm.hub.readers.plan import Plan, Reader
 
-READERS: Mapping[str, Reader] = {"align": align, "perceiver": perceiver}
+READERS: Mapping[str, Reader] = {"align": align, "perceiver": perceiver, "pixtral": pixtral}
 
 __all__ = ["READERS", "Plan", "Reader"]
