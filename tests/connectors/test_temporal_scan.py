@@ -136,7 +136,7 @@ def test_padding_cannot_change_the_output(factors: tuple[int, int, int]) -> None
 def test_the_walk_is_undone_after_mixing(axes: tuple[int, int, int]) -> None:
     """A walk permutes what the mixer reads; frames and places stay where they are."""
     order = ScanOrder(axes)
-    mine, tokens = projector(replace(ANSWER, order=order)), torch.randn(1, FRAMES * EACH, WIDTH)
+    mine, tokens = projector(replace(ANSWER, axes=axes)), torch.randn(1, FRAMES * EACH, WIDTH)
     got, clip = mine.mlp(tokens), (FRAMES, ROWS, COLUMNS)
     update = mine.mixers[0](order.scan(mine.norms[0](got), clip))
     torch.testing.assert_close(out(mine, tokens), got + order.unscan(update, clip))

@@ -38,7 +38,7 @@ def reference(sizes: StateSpace, width: int = WIDTH) -> Mamba2Mixer:
         use_bias=sizes.bias,
         use_conv_bias=sizes.kernel_bias,
         layer_norm_epsilon=sizes.norm_eps,
-        time_step_limit=sizes.step_limit,
+        time_step_limit=(sizes.step_limit[0], sizes.step_limit[1] or float("inf")),
         num_hidden_layers=1,
         vocab_size=11,
     )

@@ -7,7 +7,7 @@ from math import ceil
 import torch
 from torch import Tensor, nn
 
-from chiasm.layers import RASTER, BidirectionalMamba2, ScanOrder
+from chiasm.layers import BidirectionalMamba2, ScanOrder
 from chiasm.spec import Work
 from chiasm.spec.state_space import StateSpace
 from chiasm.spec.work import linear
@@ -19,7 +19,7 @@ class TemporalScan:
     """x = W2 gelu(W1 f); `depth` times x += BiMamba2(LN(x)); then fewer tokens (arXiv 2503.04130).
 
     A clip's features come as one grid, its `frames` one above the other; a frame alone is a clip of
-    one. The mixer sums a scan of the clip in `order` and one back, and ends in zeros: a fresh
+    one. The mixer sums a scan of the clip and one back, and ends in zeros: a fresh
     projector equals the MLP. As every frame holds something of the others after mixing, frames can
     be pooled by `pool_time`, places by `pool_space` x `pool_space`, and, without further teaching,
     every `sample`-th frame kept and the rest dropped. The depth, the sum and the size of the state
@@ -29,7 +29,9 @@ class TemporalScan:
     mixer: StateSpace
     depth: int = 1
     frames: int = 1
-    order: ScanOrder = RASTER
+    axes: tuple[int, int, int] = (0, 1, 2)
+    """The walk through (t, y, x), from the slowest axis to the fastest (`chiasm.layers.ScanOrder`);
+    the default is the raster, frame after frame."""
     pool_time: int = 1
     pool_space: int = 1
     sample: int = 1
@@ -82,7 +84,7 @@ class TemporalProjector(nn.Module):
 
     def connect(self, features: Features) -> Tokens:
         config, clip = self.config, self.config.clip(features.grid)
-        order = config.order
+        order = ScanOrder(config.axes)
         tokens, valid = self.mlp(features.tokens), features.valid
         walked = None if valid is None else order.scan(valid, clip)
         for norm, mixer in zip(self.norms, self.mixers, strict=True):

@@ -37,7 +37,7 @@ class Sizes(Protocol):
     @property
     def norm_eps(self) -> float: ...
     @property
-    def step_limit(self) -> tuple[float, float]: ...
+    def step_limit(self) -> tuple[float, float | None]: ...
     @property
     def inner(self) -> int: ...
     @property
@@ -93,14 +93,17 @@ class SelectiveScan(nn.Module):
         sizes, count = self.sizes, rows.shape[1]
         if valid is not None:
             rows = rows.masked_fill(~valid.unsqueeze(-1), 0)
-        earlier = self._nothing(rows) if past is None else past.recent.to(rows.dtype)
+        earlier = rows.new_zeros(rows.shape[0], sizes.kernel - 1, rows.shape[2])
+        if past is not None:
+            earlier = past.recent.to(rows.dtype)
         extended = torch.cat([earlier, rows], 1)
         convolved = self.activation(self.conv1d(extended.transpose(1, 2)).transpose(1, 2))
         x, b, c = convolved.split([sizes.inner, sizes.shared, sizes.shared], -1)
         x = x.unflatten(-1, (sizes.heads, -1))
         b, c = (values.unflatten(-1, (sizes.groups, -1)) for values in (b, c))
         exact = torch.promote_types(dt.dtype, torch.float32)
-        delta = F.softplus(dt.to(exact) + self.dt_bias.to(exact)).clamp(*sizes.step_limit)
+        least, most = sizes.step_limit
+        delta = F.softplus(dt.to(exact) + self.dt_bias.to(exact)).clamp(least, most)
         if valid is not None:
             # exp(0 A) = 1: a row without a step leaves the state as it found it.
             delta = delta.masked_fill(~valid.unsqueeze(-1), 0)
@@ -113,8 +116,12 @@ class SelectiveScan(nn.Module):
             y, state = scan(x, delta, a, b, c, d, held, chunk=sizes.chunk)
         return y.flatten(2), ScanState(_recent(extended, count, valid), state)
 
-    def _nothing(self, rows: Tensor) -> Tensor:
-        return rows.new_zeros(rows.shape[0], self.sizes.kernel - 1, rows.shape[2])
+    def nothing(self, rows: Float[Tensor, "sequence token convolved"]) -> ScanState:
+        """The past of sequences that have none."""
+        sizes, exact = self.sizes, torch.promote_types(rows.dtype, torch.float32)
+        recent = rows.new_zeros(rows.shape[0], sizes.kernel - 1, rows.shape[2])
+        shape = (rows.shape[0], sizes.heads, sizes.head_width, sizes.state)
+        return ScanState(recent, torch.zeros(shape, dtype=exact, device=rows.device))
 
 
 def _recent(

@@ -27,8 +27,8 @@ class StateSpace:
     activation: str = "silu"
     """What follows the convolution."""
     norm_eps: float = 1e-5
-    step_limit: tuple[float, float] = (0.0, float("inf"))
-    """Bounds of delta."""
+    step_limit: tuple[float, float | None] = (0.0, None)
+    """Bounds of delta; None: no upper one."""
 
     def __post_init__(self) -> None:
         if self.heads % self.groups:
