@@ -1,0 +1,77 @@
+"""Two vocabularies: words and the codes of a quantiser, apart on their way in and out."""
+
+from dataclasses import replace
+
+import pytest
+import torch
+from tests.operator_count import operator_macs
+from tests.tiny import HOST
+from torch import nn
+
+from chiasm.heads import CodeHead
+from chiasm.heads.codes import TextAndCodes
+
+ANSWER = CodeHead(codes=23, rows=7, caption=5)
+
+
+def head(*, tied: bool = True) -> tuple[TextAndCodes, nn.Embedding]:
+    torch.manual_seed(0)
+    words = nn.Embedding(HOST.vocabulary, HOST.width)
+    return ANSWER.build(replace(HOST, tied_head=tied), words), words
+
+
+def test_each_vocabulary_is_scored_by_its_own_embeddings() -> None:
+    made, words = head()
+    hidden = torch.randn(3, HOST.width)
+    torch.testing.assert_close(made.emit(hidden), hidden @ words.weight.T)
+    torch.testing.assert_close(made.codes(hidden), hidden @ made.pictures.embed.weight.T)
+    assert made.codes(hidden).shape == (3, 23)
+
+
+def test_a_task_teaches_its_own_side_only() -> None:
+    for task, idle in (("emit", "pictures"), ("codes", "lm_head")):
+        made, _ = head(tied=False)
+        getattr(made, task)(torch.randn(3, HOST.width)).square().sum().backward()
+        taught = {n for n, p in made.named_parameters() if p.grad is not None}
+        assert taught and not any(name.startswith(idle) for name in taught)
+
+
+def test_codes_and_words_of_a_picture_enter_at_learned_places() -> None:
+    made, words = head()
+    ends = made.pictures
+    codes = torch.randint(0, 23, (2, 7))
+    got = made.enter_codes(codes, first=5)
+    places = ends.positions.weight
+    torch.testing.assert_close(got, ends.enter_proj(ends.embed(codes)) + places[5:12])
+    torch.testing.assert_close(made.enter_codes(codes[:, 2:3], 7), got[:, 2:3])
+    caption = words(torch.randint(0, HOST.vocabulary, (2, 4)))
+    torch.testing.assert_close(made.enter_caption(caption), ends.caption_proj(caption) + places[:4])
+    assert all(layer.bias is None for layer in ends.caption_proj if isinstance(layer, nn.Linear))
+
+
+def test_a_picture_longer_than_its_places_is_refused() -> None:
+    with pytest.raises(ValueError, match="13 rows of caption and picture, 12 places"):
+        head()[0].enter_codes(torch.zeros(1, 7, dtype=torch.long), first=6)
+
+
+def test_work_equals_the_operator_count() -> None:
+    made, words = head()
+    caption, codes = words(torch.zeros(1, 5, dtype=torch.long)), torch.zeros(1, 7, dtype=torch.long)
+
+    def picture() -> None:
+        made.enter_caption(caption)
+        made.codes(made.enter_codes(codes, 5))
+
+    assert sum(w.macs for w in ANSWER.picture_work(HOST, 5)) == operator_macs(picture)
+    hidden = torch.randn(3, HOST.width)
+    assert sum(w.macs for w in ANSWER.work(HOST, 3)) == operator_macs(lambda: made.emit(hidden))
+
+
+def test_published_size() -> None:
+    """OmniMamba: 16,384 codes of width 2048, 256 of them behind 73 rows of caption."""
+    host = replace(HOST, width=2048, vocabulary=50_277, tied_head=True)
+    with torch.device("meta"):
+        made = CodeHead(codes=16_384, rows=256, caption=73).build(host, nn.Embedding(50_277, 2048))
+    own = sum(p.numel() for p in made.pictures.parameters())
+    fused = 2048 * 8192 + 8192 + 8192 * 2048 + 2048 + 2048 * 2048 + 2048
+    assert own == (16_384 + 256 + 73) * 2048 + fused + 2 * 2048 * 2048
