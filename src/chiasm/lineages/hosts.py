@@ -73,5 +73,20 @@ PHI_3_5_MINI = Host(
 )
 """Phi-3.5-mini's sizes; its fused projections hold the same numbers of parameters."""
 
+QWEN2_7B = Host(
+    vocabulary=152_064,
+    width=3584,
+    depth=28,
+    heads=28,
+    kv_heads=4,
+    head_width=128,
+    ff_width=18_944,
+    norm_eps=1e-6,
+    rope_theta=1e6,
+    query_key_value_bias=True,
+    max_positions=32_768,
+    family="qwen2",
+)
+
 IDEFICS2_MISTRAL = replace(MISTRAL_7B, vocabulary=32_003)
 """Mistral-7B with Idefics2's three further words."""
