@@ -1,5 +1,6 @@
 """Question 1: how do raw media become features? One verb, `encode`."""
 
+from chiasm.encoders.channels import ChannelConcat
 from chiasm.encoders.efficientnet_lite import EfficientNetLite0
 from chiasm.encoders.frames import FrameStack
 from chiasm.encoders.latent_stack import LatentStack
@@ -10,6 +11,7 @@ from chiasm.encoders.transformers_vision import TransformersVision
 from chiasm.encoders.vit import VisionTransformer
 
 __all__ = [
+    "ChannelConcat",
     "EfficientNetLite0",
     "FrameStack",
     "LatentStack",
