@@ -17,10 +17,24 @@ from chiasm.compression import NoCompression
 from chiasm.connectors import NoConnector
 from chiasm.data.views import stack_views
 from chiasm.encoders import NoEncoder
+from chiasm.experts import SharedWeights
 from chiasm.fusion import NoFusion
 from chiasm.model import Model
+from chiasm.positions import Sequential
 from chiasm.spec import Answers, Host, NoViews, geometry, registered
-from chiasm.stream import SHARED, Inputs, Modality, Role, TokenTable
+from chiasm.spec.reading import Call, Losses, Reading
+from chiasm.stream import (
+    ALL,
+    SHARED,
+    Inputs,
+    Memory,
+    Modality,
+    Permission,
+    Role,
+    Rows,
+    Stream,
+    TokenTable,
+)
 from chiasm.visibility import Causal, Everything, Sight
 
 HOST = Host(
@@ -65,12 +79,33 @@ def shrunk(value: Any, sizes: dict[str, Any]) -> Any:
     return replace(value, **changed)
 
 
+def tiny_host(host: Host) -> Host:
+    """The sizes of HOST, three layers of the host's own kind."""
+    sizes = ("vocabulary", "width", "depth", "heads", "kv_heads", "head_width", "max_positions")
+    drawn = ("query_key_norm", "initial_std", "embedding_std", "weights")
+    kept = {name: getattr(HOST, name) for name in (*sizes, *drawn)}
+    half = HOST.head_width // 2
+    sections = tuple(
+        half // len(host.rope_sections) + (axis < half % len(host.rope_sections))
+        for axis in range(len(host.rope_sections))
+    )
+    return replace(
+        host,
+        **kept,
+        ff_width=HOST.ff_width if host.ff_width else 0,
+        rope_sections=sections,
+        rope_layers=host.rope_layers[: HOST.depth],
+        windows=(),
+        mixer=shrunk(host.mixer, ROOM_SIZES),
+    )
+
+
 def tiny_answers(answers: Answers) -> Answers:
     """The same answers at sizes that run in milliseconds; the host keeps its kind."""
-    host = replace(HOST, tied_head=answers.host.tied_head)
     return replace(
         answers,
-        host=host,
+        host=tiny_host(answers.host),
+        experts=shrunk(answers.experts, ROOM_SIZES),
         views=shrunk(answers.views, VIEW_SIZES),
         encoder=shrunk(answers.encoder, ROOM_SIZES),
         connector=shrunk(answers.connector, ROOM_SIZES),
@@ -133,6 +168,8 @@ def host_of(model: Model) -> Model:
         compression=NoCompression(),
         fusion=NoFusion(),
         visibility=Sight(sequence=Causal(), memory=Everything()),
+        positions=Sequential(),
+        experts=SharedWeights(),
     )
     host, state = build(alone), model.state_dict()
     host.load_state_dict({name: state[name] for name in host.state_dict()})
@@ -224,6 +261,7 @@ def batch(
     images, image_valid = stack_views(pixels) if pixels else (None, None)
     padded = [_padded(sample.rows, count, side) for sample in made]
     table = _table([row for row, _ in padded], [valid for _, valid in padded])
+    table = answers.positions.number(table)
     labels = torch.tensor([[row["label"] for row in rows] for rows, _ in padded])
     owners = max(len(sample.owners) for sample in made)
     each = max(len(sample.memory) for sample in made)
@@ -347,6 +385,37 @@ def _table(rows: list[list[dict[str, Any]]], valid: list[list[bool]]) -> TokenTa
         position=column("position").float().unsqueeze(-1),
         valid=torch.tensor(valid).reshape(shape),
     )
+
+
+def reading_of(
+    table: TokenTable,
+    *,
+    layer: int = 0,
+    memory: Memory | None = None,
+    source: Tensor | None = None,
+    in_order: bool = False,
+    permission: Permission | None = None,
+    cache: Any = None,
+    losses: Losses | None = None,
+    runs: tuple[tuple[Rows, slice], ...] | None = None,
+    stream: Stream | None = None,
+    rotary: Callable[[Tensor], Any] = lambda position: None,
+) -> Reading:
+    """What one layer reads of a call over these rows, made by hand."""
+    every = slice(0, table.shape[1])
+    call = Call(
+        stream=Stream(torch.zeros(*table.shape, 1), table) if stream is None else stream,
+        table=table,
+        source=source,
+        memory=memory,
+        in_order=in_order,
+        runs=((ALL, every),) if runs is None else runs,
+        permit=lambda rows, dense: permission,
+        rotary=rotary,
+        cache=cache,
+        losses=losses,
+    )
+    return Reading(call, layer, every)
 
 
 def real(inputs: Inputs) -> Tensor:

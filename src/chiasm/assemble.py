@@ -1,15 +1,18 @@
 """From answers to a model: the only module that joins the rooms to the backbone."""
 
+from collections.abc import Sequence
 from typing import cast
 
 import torch
 from torch import nn
 
-from chiasm.backbone import Decoder, Stack
+from chiasm.backbone import Decoder, LockStep, Stack
+from chiasm.experts import SharedWeights
+from chiasm.layers import Linear
 from chiasm.model import Model
 from chiasm.spec import Answers, Host, Scale, System, system
-from chiasm.spec.slots import SlotParts
-from chiasm.stream import Role, RowPlan, Rule
+from chiasm.spec.slots import SlotParts, Slots, Tower, Weights
+from chiasm.stream import Role, RowPlan, Rows, Rule
 from chiasm.visibility import Causal, NotRole, Sight, Window, dense_permission, materialise
 
 
@@ -34,29 +37,33 @@ def build(
 
 
 def _assemble(answers: Answers) -> Model:
-    host, sight = answers.host, cast(Sight, answers.visibility)
+    host, sight, fusion = answers.host, cast(Sight, answers.visibility), answers.fusion
     encoder, width = answers.encoder.build(), answers.encoder.width
     layerwise = answers.connector.layerwise
-    memory_width = answers.connector.width(width, host.width)
+    token_width = fusion.token_width(host)
     parts = SlotParts(
-        memory_width=memory_width,
-        projector=lambda: _made(answers.connector.build(width, host.width)),
+        memory_width=answers.connector.width(width, token_width),
+        projector=lambda: _made(answers.connector.build(width, token_width)),
         stack=lambda depth: _prefusion_stack(host, depth),
     )
-    slots = answers.fusion.fill(host, parts)
-    stack = Stack(
+    slots = fusion.fill(host, parts)
+    weights = answers.experts.weights(host)
+    stack = _stack(
         host,
-        depth=host.depth,
-        rules=[_rule(sight.sequence, host, layer) for layer in range(host.depth)],
-        memory_rule=sight.memory,
-        plan=answers.fusion.plan,
-        permit=materialise,
-        permit_masked=dense_permission,
-        before=slots.before,
+        weights,
+        [_rule(sight.sequence, host, layer) for layer in range(host.depth)],
+        sight.memory,
+        plans=[fusion.plan(layer) for layer in range(host.depth)],
+        groups=answers.experts.groups,
+        lanes=answers.experts.lanes,
+        slots=slots,
     )
-    decoder = Decoder(host, stack, slots.prologue)
+    if slots.tower is None:
+        decoder = Decoder(host, stack, weights, slots.prologue)
+    else:
+        decoder = _lock_step(host, stack, weights, slots.tower)
     head = answers.head.build(host, decoder.embed_tokens)
-    connector = None if layerwise else answers.connector.build(width, host.width)
+    connector = None if layerwise else answers.connector.build(width, token_width)
     model = Model(
         answers,
         encoder=encoder,
@@ -67,6 +74,48 @@ def _assemble(answers: Answers) -> Model:
     )
     _initialise(decoder, head, host)
     return model
+
+
+def _lock_step(host: Host, stack: Stack, weights: Weights, tower: Tower) -> LockStep:
+    """The decoder whose media live in a tower of their own, with shared weights."""
+    own, depth = SharedWeights().weights(tower.host), tower.host.depth
+    beside = _stack(
+        tower.host, own, [tower.rule] * depth, tower.rule_back, slots=Slots(before=tower.before)
+    )
+    return LockStep(
+        host,
+        stack,
+        weights,
+        tower_host=tower.host,
+        tower=beside,
+        tower_weights=own,
+        links=tower.links,
+    )
+
+
+def _stack(
+    host: Host,
+    weights: Weights,
+    rules: Sequence[Rule],
+    memory_rule: Rule,
+    *,
+    plans: Sequence[RowPlan] | None = None,
+    groups: Sequence[Rows] = (),
+    lanes: Sequence[Rows] = (),
+    slots: Slots | None = None,
+) -> Stack:
+    return Stack(
+        host,
+        rules=rules,
+        plans=[RowPlan()] * len(rules) if plans is None else plans,
+        memory_rule=memory_rule,
+        permit=materialise,
+        permit_masked=dense_permission,
+        weights=weights,
+        groups=groups,
+        lanes=lanes,
+        slots=slots,
+    )
 
 
 def _made(module: nn.Module | None) -> nn.Module:
@@ -83,27 +132,22 @@ def _rule(rule: Rule, host: Host, layer: int) -> Rule:
 
 def _prefusion_stack(host: Host, depth: int) -> Stack:
     """Blocks like the host's over fused rows: causal, and answers are seen by nobody."""
-    return Stack(
-        host,
-        depth=depth,
-        rules=[Causal() & NotRole(Role.ASSISTANT)] * depth,
-        memory_rule=Causal(),
-        plan=RowPlan(),
-        permit=materialise,
-        permit_masked=dense_permission,
-    )
+    rule = Causal() & NotRole(Role.ASSISTANT)
+    return _stack(host, SharedWeights().weights(host), [rule] * depth, Causal())
 
 
 def _initialise(decoder: Decoder, head: nn.Module, host: Host) -> None:
-    """Normal weights of the host's deviation, zero biases, as the Llama family starts."""
-    for module in [*decoder.stack.layers.modules(), *_blocks(decoder.prologue), *head.modules()]:
-        if isinstance(module, nn.Linear):
+    """Normal weights of the host's deviation, zero biases, as the Llama family starts.
+
+    Only the plain layers of `chiasm.layers`: what a room builds for itself starts as it says.
+    """
+    drawn = [decoder.stack.layers, decoder.stack.experts, decoder.prologue, head]
+    if isinstance(decoder, LockStep):
+        drawn.append(decoder.tower.layers)
+    for module in [inner for outer in drawn if outer is not None for inner in outer.modules()]:
+        if isinstance(module, Linear):
             nn.init.normal_(module.weight, std=host.initial_std)
             if module.bias is not None:
                 nn.init.zeros_(module.bias)
     std = host.initial_std if host.embedding_std is None else host.embedding_std
     nn.init.normal_(decoder.embed_tokens.weight, std=std)
-
-
-def _blocks(module: nn.Module | None) -> list[nn.Module]:
-    return [] if module is None else list(module.modules())

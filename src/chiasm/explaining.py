@@ -11,8 +11,16 @@ from chiasm.assemble import build
 from chiasm.catalogue.story import in_words
 from chiasm.model import PARTS, Model, part_of
 from chiasm.spec import Answers, Geometry, Scale, System, geometry
-from chiasm.stream import RowPlan, Rows
+from chiasm.stream import MEDIA, TEXT, RowPlan, Rows
 
+SLOTS = {
+    "before": "first",
+    "joined": "in the same softmax",
+    "beside": "beside the read",
+    "between": "between attention and feed-forward",
+    "choose": "for chosen rows only",
+}
+"""The slots of a layer, in words."""
 _EXAMPLE = (480, 640)
 """(height, width) of the example image where a system takes any size."""
 
@@ -58,7 +66,9 @@ def _steps(
         line = f"{in_words(answers.compression)}: {plan.tokens} features, {plan.kept} kept"
         yield "Keep", [line, _where(model.compressor)]
     if model.connector is not None:
-        out = answers.connector.width(answers.encoder.width, width)
+        out = answers.connector.width(
+            answers.encoder.width, answers.fusion.token_width(answers.host)
+        )
         line = f"{in_words(answers.connector)} -> \\[1, {plan.tokens}, {out}]"
         yield "Connect", [line, _where(model.connector)]
     yield (
@@ -98,10 +108,11 @@ def _layers(
     told: list[tuple[int, int, list[str]]] = []
     for layer, block in enumerate(model.decoder.stack.layers):
         lines: list[str] = []
-        slot = dict(model.decoder.stack.before.named_children()).get(str(layer))
-        if slot is not None:
-            lines += [f"first: {type(slot).__name__}", _where(slot)]
-        lines += _row_lines(answers.fusion.plan, text, media)
+        for name, slots in SLOTS.items():
+            slot = dict(getattr(model.decoder.stack, name).named_children()).get(str(layer))
+            if slot is not None:
+                lines += [f"{slots}: {type(slot).__name__}", _where(slot)]
+        lines += _row_lines(answers.fusion.plan(layer), text, media)
         window = answers.host.window(layer)
         if window is not None:
             lines.append(f"sliding window of {window} rows")
@@ -122,8 +133,9 @@ def _row_lines(plan: RowPlan, text: int, media: int) -> list[str]:
 
 
 def _rows(rows: Rows, text: int, media: int) -> str:
-    count = text * rows.text + media * rows.media
-    kind = "all" if rows.text and rows.media else "text" if rows.text else "media"
+    holds_text, holds_media = bool(rows & TEXT), bool(rows & MEDIA)
+    count = text * holds_text + media * holds_media
+    kind = "all" if holds_text and holds_media else "text" if holds_text else "media"
     return f"{count} {kind} rows"
 
 

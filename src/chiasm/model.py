@@ -7,17 +7,23 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
+from chiasm.asking import asked_of, last_prompt_rows, one_each
 from chiasm.backbone import Cache, Decoder, Execution
 from chiasm.spec import Answers
-from chiasm.stream import Features, Inputs, Memory, Stream, Tokens
+from chiasm.spec.reading import Losses
+from chiasm.stream import Asked, Features, Inputs, Memory, Stream, Tokens
 from chiasm.stream.table import take
 
-PARTS = ("encoder", "connector", "fusion", "decoder", "head")
-"""Names by which stages and counts speak of a model's parameters."""
+PARTS = ("encoder", "connector", "fusion", "tower", "experts", "decoder", "head")
+"""Names by which stages and counts speak of a model's parameters.
+
+fusion is what fills the decoder's slots, tower a second live stack, experts the weights that an
+experts answer adds to the host's own.
+"""
 
 
 class Connects(Protocol):
-    def connect(self, features: Features) -> Tokens: ...
+    def connect(self, features: Features, asked: Asked | None) -> Tokens: ...
 
 
 class Keeps(Protocol):
@@ -26,6 +32,21 @@ class Keeps(Protocol):
 
 class Emits(Protocol):
     def emit(self, hidden: Tensor) -> Tensor: ...
+
+
+@dataclass(frozen=True)
+class Taught:
+    """The losses of one batch."""
+
+    main: Float[Tensor, ""]
+    """The objective's."""
+    auxiliary: dict[str, Tensor]
+    """What the layers ask for besides, by name, already weighted."""
+
+    @property
+    def total(self) -> Float[Tensor, ""]:
+        """What is minimised."""
+        return self.main + sum(self.auxiliary.values())
 
 
 @dataclass(frozen=True)
@@ -64,38 +85,50 @@ class Model(nn.Module):
     def device(self) -> torch.device:
         return self.decoder.embed_tokens.weight.device
 
-    def media(self, inputs: Inputs) -> Media | None:
-        """Features, tokens and memory of the batch's images; None when it has none."""
+    def media(self, inputs: Inputs, *, asked: Asked | None = None) -> Media | None:
+        """Features, tokens and memory of the batch's images; None when it has none.
+
+        A connector that reads what is asked gets `asked`, and the images once for each sample.
+        """
         if inputs.images is None or self.encoder is None or inputs.owners is None:
             return None
         features = cast(Features, self.encoder(inputs.images, inputs.image_valid))
-        connected = self._connect(features)
+        owners = inputs.owners
+        if self.answers.connector.conditioned:
+            features, owners = one_each(features, owners)
+        connected = self._connect(features, asked)
         if self.compressor is not None:
             kept = cast(Keeps, self.compressor).keep(features)
-            entering = self._connect(kept)
+            entering = self._connect(kept, asked)
         else:
             entering = connected
         memory = None
         if self.answers.fusion.reads_memory and inputs.memory is not None:
-            read = per_sample(connected, inputs.owners)[:, : inputs.memory.shape[1]]
+            read = per_sample(connected, owners)[:, : inputs.memory.shape[1]]
             memory = Memory(read, inputs.memory)
-        return Media(per_sample(entering, inputs.owners), memory)
+        return Media(per_sample(entering, owners), memory)
 
-    def stream(self, inputs: Inputs) -> Stream:
-        """Word embeddings with media rows replaced, and the memory beside them."""
-        embeddings = self.decoder.embed(inputs.ids)
-        media = self.media(inputs)
+    def stream(self, inputs: Inputs, *, conditioned: bool = True) -> Stream:
+        """Word embeddings with media rows replaced, and the memory beside them.
+
+        `conditioned=False` withholds what is asked from a connector that reads it.
+        """
+        embeddings, asked = self.decoder.embed(inputs.ids), None
+        if conditioned and self.answers.connector.conditioned and inputs.owners is not None:
+            asked = asked_of(inputs, embeddings, lambda: self._browse(inputs))
+        media = self.media(inputs, asked=asked)
         if media is None:
             return Stream(embeddings, inputs.table)
-        if media.entering.shape[-1] == embeddings.shape[-1] and self.enters:
+        if self.answers.fusion.enters:
             rows = take(media.entering, inputs.source.clamp(min=0)).to(embeddings.dtype)
             embeddings = torch.where((inputs.source >= 0).unsqueeze(-1), rows, embeddings)
         return Stream(embeddings, inputs.table, media.memory, inputs.source)
 
-    @property
-    def enters(self) -> bool:
-        """Whether connected tokens take rows of the sequence at its entry."""
-        return not self.answers.connector.layerwise and self.answers.fusion.placeholders(1) > 0
+    @torch.no_grad()
+    def _browse(self, inputs: Inputs) -> Float[Tensor, "batch width"]:
+        """The last hidden state of each prompt, from a pass that asks nothing of the connector."""
+        hidden = self.decoder(self.stream(inputs, conditioned=False))
+        return take(hidden, last_prompt_rows(inputs))[:, 0]
 
     def hidden(
         self,
@@ -103,9 +136,11 @@ class Model(nn.Module):
         *,
         cache: Cache | None = None,
         execution: Execution = Execution.PLANNED,
+        losses: Losses | None = None,
     ) -> Float[Tensor, "batch token width"]:
         """Final hidden states of every row."""
-        return self.decoder(self.stream(inputs), cache=cache, execution=execution)
+        stream = self.stream(inputs)
+        return self.decoder(stream, cache=cache, execution=execution, losses=losses)
 
     def forward(
         self,
@@ -121,28 +156,46 @@ class Model(nn.Module):
         """What the head makes of hidden states."""
         return cast(Emits, self.head).emit(hidden)
 
-    def loss(self, inputs: Inputs, *, total: int | None = None) -> Float[Tensor, ""]:
-        """The objective on the labelled rows; only those rows reach the head."""
+    def losses(self, inputs: Inputs, *, total: int | None = None) -> Taught:
+        """The objective on the labelled rows, and the layers' own losses; only labelled rows reach
+        the head.
+
+        With `total`, the labels of a whole accumulation window, both count by this batch's share.
+        """
         if inputs.labels is None:
             raise ValueError("these inputs carry no labels")
-        taught = inputs.labels >= 0
-        scores = self.scores(self.hidden(inputs)[taught])
-        return self.answers.teaching.objective.judge(scores, inputs.labels[taught], total)
+        taught, collected = inputs.labels >= 0, Losses()
+        hidden = self.hidden(inputs, losses=collected)
+        judge = self.answers.teaching.objective.judge
+        main = judge(self.scores(hidden[taught]), inputs.labels[taught], total)
+        share = 1.0 if total is None else float(taught.sum()) / total
+        return Taught(main, {name: share * loss for name, loss in collected.named.items()})
+
+    def loss(self, inputs: Inputs, *, total: int | None = None) -> Float[Tensor, ""]:
+        """What is minimised: the objective's loss and the layers' own."""
+        return self.losses(inputs, total=total).total
 
     def part(self, name: str) -> list[nn.Parameter]:
         """The parameters of one part; fusion owns what fills the decoder's slots."""
         return [p for key, p in self.named_parameters() if part_of(key) == name]
 
-    def _connect(self, features: Features) -> Tokens:
+    def _connect(self, features: Features, asked: Asked | None) -> Tokens:
         if self.connector is None or self.answers.connector.layerwise:
             return Tokens(features.tokens, features.valid)
-        return cast(Connects, self.connector).connect(features)
+        return cast(Connects, self.connector).connect(features, asked)
+
+
+SLOTS = tuple(f"decoder.stack.{slot}." for slot in ("before", "joined", "beside", "between"))
 
 
 def part_of(parameter: str) -> str:
     """The part a parameter's full name belongs to."""
-    if parameter.startswith(("decoder.stack.before.", "decoder.prologue.")):
+    if ".experts." in parameter or ".choose." in parameter:
+        return "experts"
+    if parameter.startswith((*SLOTS, "decoder.prologue.", "decoder.tower.before.")):
         return "fusion"
+    if parameter.startswith(("decoder.tower.", "decoder.tower_norm.")):
+        return "tower"
     part = parameter.split(".", 1)[0]
     return "connector" if part == "compressor" else part
 

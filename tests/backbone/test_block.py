@@ -4,14 +4,22 @@ from dataclasses import replace
 
 import pytest
 import torch
-from tests.tiny import HOST, close
+from tests.tiny import HOST, close, reading_of
 
-from chiasm.backbone.block import Block, Runs, add
-from chiasm.layers import Rotary, attend_slowly, merge_heads, rotate, split_heads
-from chiasm.stream import Permission
+from chiasm.backbone.attention import Runs, Step
+from chiasm.backbone.block import Block, put
+from chiasm.experts import SharedWeights
+from chiasm.layers import Rotary, RotaryTables, attend_slowly, merge_heads, rotate, split_heads
+from chiasm.stream import Permission, TokenTable
 
 EVERY = slice(0, 5)
 FULL = Runs(EVERY, EVERY, EVERY, EVERY)
+
+
+def step(rotary: RotaryTables, x: torch.Tensor) -> Step:
+    """Every row does everything, in causal order."""
+    table = TokenTable.text(torch.ones(x.shape[:2], dtype=torch.bool))
+    return Step(FULL, rotary, Permission(causal=True), reading_of(table))
 
 
 def rms(x: torch.Tensor, weight: torch.Tensor, eps: float) -> torch.Tensor:
@@ -29,13 +37,13 @@ def test_a_block_is_its_equations(extras):
         query_key_norm=extras,
     )
     torch.manual_seed(0)
-    block = Block(host, 0)
+    block = Block(host, 0, SharedWeights().weights(host))
     with torch.no_grad():
         for parameter in block.parameters():
             parameter.add_(0.1 * torch.randn_like(parameter))
     x = torch.randn(2, 5, host.width)
     rotary = Rotary(torch.tensor([1.0, 0.3, 0.1]))(torch.arange(5.0).view(1, 5, 1).expand(2, 5, 1))
-    got = block(x, FULL, rotary, Permission(causal=True))
+    got = block(x, step(rotary, x))
 
     attention, eps = block.self_attn, host.norm_eps
     n = rms(x, block.input_layernorm.weight, eps)
@@ -59,11 +67,17 @@ def test_a_block_is_its_equations(extras):
 
 
 @pytest.mark.parametrize("rows", [slice(0, 5), slice(0, 2), slice(1, 4), slice(3, 5), slice(2, 2)])
-def test_adding_to_a_run_leaves_the_other_rows(rows):
+def test_putting_a_run_leaves_the_other_rows(rows):
     hidden = torch.zeros(2, 5, 3)
-    update = torch.ones(2, len(range(*rows.indices(5))), 3)
-    got = add(hidden, rows, update)
+    new = torch.ones(2, len(range(*rows.indices(5))), 3)
+    got = put(hidden, rows, new)
     expected = hidden.clone()
-    expected[:, rows] += 1
+    expected[:, rows] = 1
     assert torch.equal(got, expected)
     assert torch.equal(hidden, torch.zeros(2, 5, 3))
+
+
+def test_putting_changes_only_the_rows_that_may_change():
+    changes = torch.tensor([[True, False, True]]).unsqueeze(-1)
+    got = put(torch.zeros(1, 3, 2), slice(0, 3), torch.ones(1, 3, 2), changes)
+    assert got[0, :, 0].tolist() == [1.0, 0.0, 1.0]

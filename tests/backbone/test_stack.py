@@ -10,9 +10,11 @@ from transformers import LlamaConfig
 from transformers.models.llama.modeling_llama import LlamaRotaryEmbedding, apply_rotary_pos_emb
 
 from chiasm.backbone import Decoder, GrowingCache, Stack
-from chiasm.backbone.stack import rotary_of
+from chiasm.backbone.rotary import rotary_of
+from chiasm.experts import SharedWeights
 from chiasm.layers import rotate
 from chiasm.spec import Host
+from chiasm.spec.slots import Slots
 from chiasm.stream import RowPlan, Stream, TokenTable
 from chiasm.visibility import Causal, Everything, Window, dense_permission, materialise
 
@@ -20,14 +22,14 @@ from chiasm.visibility import Causal, Everything, Window, dense_permission, mate
 def stack(host: Host = HOST, **changed) -> Stack:
     torch.manual_seed(0)
     settings = dict(
-        depth=2,
         rules=[Causal(), Causal() & Window(2)],
         memory_rule=Everything(),
-        plan=RowPlan(),
         permit=materialise,
         permit_masked=dense_permission,
+        weights=SharedWeights().weights(host),
     )
-    return Stack(host, **{**settings, **changed})
+    settings |= changed
+    return Stack(host, **{"plans": [RowPlan()] * len(settings["rules"]), **settings})
 
 
 def stream(rows: int = 5) -> Stream:
@@ -37,7 +39,7 @@ def stream(rows: int = 5) -> Stream:
 
 def test_every_layer_needs_its_rule():
     with pytest.raises(ValueError, match="1 visibility rules given for 2 layers"):
-        stack(rules=[Causal()])
+        stack(rules=[Causal()], plans=[RowPlan()] * 2)
 
 
 def test_inputs_of_every_layer_are_handed_out():
@@ -67,7 +69,7 @@ def test_a_rule_is_made_concrete_once_for_all_layers_that_share_it():
         made.append(rule)
         return materialise(rule, queries, keys)
 
-    stack(depth=3, rules=[Causal()] * 3, permit=counting)(stream())
+    stack(rules=[Causal()] * 3, permit=counting)(stream())
     assert made == [Causal()]
 
 
@@ -78,7 +80,7 @@ class Doubling(nn.Module):
 
 def test_a_before_slot_acts_as_its_layer_begins():
     given = stream()
-    with_slot = stack(before={0: Doubling()})
+    with_slot = stack(slots=Slots(before={0: Doubling()}))
     close(with_slot(given), stack()(replace(given, embeddings=2 * given.embeddings)), 1e-6)
 
 
@@ -114,7 +116,7 @@ def test_rotary_positions_are_transformers_own(scaling):
 
 
 def test_a_decoder_norms_what_the_stack_gives():
-    decoder, given = Decoder(HOST, stack()), stream()
+    decoder, given = Decoder(HOST, stack(), SharedWeights().weights(HOST)), stream()
     close(decoder(given), decoder.norm(decoder.stack(given)), 0.0)
 
 

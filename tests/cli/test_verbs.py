@@ -23,7 +23,7 @@ def test_show_prints_every_answer(chiasm, slug, scale):
     for name in ("encoder:", "connector:", "fusion:", "visibility:", "experts:", "compression:"):
         assert name in out
     code, out, _ = chiasm("show", slug, "--scale", scale, "--json")
-    assert json.loads(out)["slug"] == slug and len(json.loads(out)["answers"]) == 12
+    assert json.loads(out)["slug"] == slug and len(json.loads(out)["answers"]) == 13
 
 
 @pytest.mark.parametrize("slug", registered())

@@ -1,10 +1,8 @@
 """Gated cross-attention by its equation, and its bill by hand."""
 
-from collections.abc import Callable
-
 import pytest
 import torch
-from tests.tiny import close
+from tests.tiny import close, reading_of
 
 from chiasm.backbone import GrowingCache
 from chiasm.fusion import GatedCrossAttention
@@ -32,16 +30,7 @@ def rows(count: int) -> TokenTable:
 
 
 def reading(memory: Memory | None, permission: Permission | None, cache=None) -> Reading:
-    permit: Callable[[], Permission | None] = lambda: permission  # noqa: E731
-    return Reading(
-        layer=1,
-        table=rows(ROWS),
-        memory=memory,
-        source=None,
-        in_order=False,
-        permit=permit,
-        cache=cache,
-    )
+    return reading_of(rows(ROWS), layer=1, memory=memory, permission=permission, cache=cache)
 
 
 def given() -> tuple[torch.Tensor, Memory, Permission]:

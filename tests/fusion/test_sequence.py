@@ -16,13 +16,13 @@ from chiasm.stream import ALL, TEXT, RowPlan
     ],
 )
 def test_the_path_is_a_row_plan(path, plan):
-    assert InSequence(path).plan == plan
+    assert InSequence(path).plan(0) == plan
 
 
 def test_a_path_may_be_named_as_text():
-    assert InSequence("diag").plan == InSequence(VisualPath.DIAG).plan
+    assert InSequence("diag").plan(0) == InSequence(VisualPath.DIAG).plan(0)
     with pytest.raises(ValueError, match="sideways"):
-        _ = InSequence("sideways").plan
+        _ = InSequence("sideways").plan(0)
 
 
 def test_every_token_is_a_row_and_nothing_else_costs():
@@ -36,4 +36,4 @@ def test_every_token_is_a_row_and_nothing_else_costs():
 def test_without_fusion_nothing_enters():
     fusion = NoFusion()
     assert fusion.placeholders(576) == 0
-    assert fusion.plan.complete and not fusion.reads_memory
+    assert fusion.plan(0).complete and not fusion.reads_memory

@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from tests.tiny import close
+from tests.tiny import close, reading_of
 from torch import nn
 
 from chiasm.fusion import TiedMemory
@@ -16,20 +16,13 @@ def rows(count: int) -> TokenTable:
 
 
 def reading(source: torch.Tensor, tokens: torch.Tensor | None, *, in_order: bool) -> Reading:
-    return Reading(
-        layer=0,
-        table=rows(source.shape[1]),
-        memory=None if tokens is None else Memory(tokens, rows(tokens.shape[1])),
-        source=source,
-        in_order=in_order,
-        permit=lambda: None,
-        cache=None,
-    )
+    memory = None if tokens is None else Memory(tokens, rows(tokens.shape[1]))
+    return reading_of(rows(source.shape[1]), memory=memory, source=source, in_order=in_order)
 
 
 def test_the_plan_keeps_visual_rows_as_keys_and_values():
     expected = RowPlan(query=TEXT, key_value=ALL, output=TEXT, feed_forward=TEXT)
-    assert TiedMemory().plan == expected
+    assert TiedMemory().plan(0) == expected
     assert TiedMemory().placeholders(576) == 576
 
 

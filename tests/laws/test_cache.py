@@ -8,7 +8,7 @@ from tests.tiny import batch, close, cut, every, ragged, real, shared_model, tin
 from torch import Tensor
 
 from chiasm.assemble import build
-from chiasm.backbone import Cache, GrowingCache, StaticCache
+from chiasm.backbone import Cache, GrowingCache, LockStep, StaticCache
 from chiasm.model import Model
 from chiasm.spec import Answers
 from chiasm.stream import Inputs
@@ -46,11 +46,11 @@ def test_cached_equals_uncached(slug, kind, side):
 
 
 def chunkable(answers: Answers) -> bool:
-    """A prompt may come in pieces where no row sees a later one and nothing is fused beforehand."""
-    return (
-        not answers.visibility.sequence.looks_ahead
-        and build(answers, device="meta").decoder.prologue is None
-    )
+    """A prompt may come in pieces where nothing of it depends on what follows, nothing is fused
+    beforehand and no tower is left behind.
+    """
+    decoder = build(answers, device="meta").decoder
+    return answers.shares_media and decoder.prologue is None and not isinstance(decoder, LockStep)
 
 
 @pytest.mark.parametrize("kind", CACHES)

@@ -24,7 +24,7 @@ def test_counts_from_size_equal_real_counts(slug):
         assert features.grid == plan.grids[0]
         assert features.tokens.shape[1] == features.grid[0] * features.grid[1]
         media = model.media(inputs)
-        if model.enters:
+        if answers.fusion.enters:
             assert media.entering.shape[1] == plan.kept
         if answers.fusion.reads_memory:
             assert media.memory.tokens.shape[1] == plan.tokens

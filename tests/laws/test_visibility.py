@@ -48,8 +48,9 @@ def rules() -> list:
         answers = tiny(slug)
         for rule in (answers.visibility.sequence, answers.visibility.memory):
             found[str(rule)] = rule
-        planned = as_mask(answers.fusion.plan, answers.visibility.sequence)
-        found[f"{slug}-planned"] = planned
+        for layer in range(answers.host.depth):
+            planned = as_mask(answers.fusion.plan(layer), answers.visibility.sequence.at(layer))
+            found[f"{slug}-planned-{layer}"] = planned
     return named(found)
 
 

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import torch
 
-from chiasm.stream import ALL, MEDIA, TEXT, Inputs, Role, RowPlan, Rows, TokenTable
+from chiasm.stream import ALL, MEDIA, NONE, TEXT, Inputs, Role, RowPlan, TokenTable
 from chiasm.stream.table import take
 
 
@@ -56,7 +56,7 @@ def test_row_sets_select_by_modality():
     assert ALL.select(rows).tolist() == [[True, True, True]]
     assert TEXT.select(rows).tolist() == [[True, False, False]]
     assert MEDIA.select(rows).tolist() == [[False, True, True]]
-    assert Rows(text=False, media=False).select(rows).tolist() == [[False, False, False]]
+    assert NONE.select(rows).tolist() == [[False, False, False]]
 
 
 def test_a_plan_is_complete_when_every_row_does_everything():

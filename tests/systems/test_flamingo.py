@@ -3,12 +3,11 @@
 import pytest
 import torch
 from tests.systems.card import builds_and_learns, on_meta, system_or_skip
-from tests.tiny import Picture, batch, fresh, host_of, ragged, said, tiny
+from tests.tiny import Picture, batch, fresh, host_of, ragged, reading_of, said, tiny
 
 from chiasm.assemble import build
 from chiasm.fusion.gated import GatedBlock
 from chiasm.spec import Scale, geometry
-from chiasm.spec.reading import Reading
 from chiasm.stream import Features, Memory
 from chiasm.training.freezing import freeze
 from chiasm.visibility import PrecedingItem, materialise
@@ -59,15 +58,7 @@ def test_frozen_weights_stay_bit_identical_over_steps():
 def read(block: GatedBlock, hidden, inputs, tokens):
     memory = Memory(tokens, inputs.memory)
     permission = materialise(PrecedingItem(), inputs.table, inputs.memory)
-    reading = Reading(
-        layer=0,
-        table=inputs.table,
-        memory=memory,
-        source=inputs.source,
-        in_order=False,
-        permit=lambda: permission,
-        cache=None,
-    )
+    reading = reading_of(inputs.table, memory=memory, source=inputs.source, permission=permission)
     return block.read(hidden, reading, permission)
 
 

@@ -2,7 +2,9 @@
 
 from chiasm.backbone.cache import Cache, GrowingCache, StaticCache
 from chiasm.backbone.decoder import Decoder
-from chiasm.backbone.stack import Permit, Stack
+from chiasm.backbone.lockstep import LockStep
+from chiasm.backbone.run import Permit, Run
+from chiasm.backbone.stack import Stack
 from chiasm.spec.reading import Execution
 
 __all__ = [
@@ -10,7 +12,9 @@ __all__ = [
     "Decoder",
     "Execution",
     "GrowingCache",
+    "LockStep",
     "Permit",
+    "Run",
     "Stack",
     "StaticCache",
 ]

@@ -1,132 +1,124 @@
-"""One decoder block of the Llama family, which touches only the rows its plan names."""
+"""One layer: attention (or another mixer) and feed-forward, on the rows that its plan names."""
 
-from dataclasses import dataclass
+from typing import cast
 
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Float
 from torch import Tensor, nn
 
-from chiasm.backbone.cache import Cache
-from chiasm.layers import (
-    GatedMLP,
-    RotaryTables,
-    attend,
-    merge_heads,
-    rotate,
-    split_heads,
-)
+from chiasm.backbone.attention import Attention, Step
+from chiasm.backbone.cache import Key
 from chiasm.spec.host import Host
-from chiasm.stream import Permission
+from chiasm.spec.slots import NormSite, Weights
 
 
-@dataclass(frozen=True)
-class Runs:
-    """The contiguous rows that make queries, keys and values, output and feed-forward."""
-
-    query: slice
-    key_value: slice
-    output: slice
-    feed_forward: slice
-
-
-@dataclass(frozen=True)
-class Updates:
-    """Masked-dense execution, `[batch, token, 1]`: False where a row's update must not count."""
-
-    output: Bool[Tensor, "batch token 1"]
-    feed_forward: Bool[Tensor, "batch token 1"]
-
-
-def cut(tables: RotaryTables, rows: slice) -> RotaryTables:
-    return RotaryTables(tables.cos[:, rows], tables.sin[:, rows])
-
-
-def add(
-    hidden: Float[Tensor, "batch token width"], rows: slice, update: Tensor
+def put(
+    hidden: Float[Tensor, "batch token width"],
+    rows: slice,
+    new: Tensor,
+    changes: Tensor | None = None,
 ) -> Float[Tensor, "batch token width"]:
-    """`hidden` with `update` added to a run of rows."""
+    """`hidden` with a run of rows replaced; with `changes`, only where it is True."""
+    if changes is not None:
+        new = torch.where(changes, new, hidden[:, rows])
     if rows.start == 0 and rows.stop == hidden.shape[1]:
-        return hidden + update
-    kept = [hidden[:, : rows.start], hidden[:, rows] + update, hidden[:, rows.stop :]]
-    return torch.cat(kept, dim=1)
-
-
-class Attention(nn.Module):
-    """Grouped-query attention with rotary positions (arXiv 2305.13245, 2104.09864)."""
-
-    def __init__(self, host: Host, layer: int) -> None:
-        super().__init__()
-        self.host, self.layer = host, layer
-        inner, shared = host.heads * host.head_width, host.kv_heads * host.head_width
-        self.q_proj = nn.Linear(host.width, inner, bias=host.query_key_value_bias)
-        self.k_proj = nn.Linear(host.width, shared, bias=host.query_key_value_bias)
-        self.v_proj = nn.Linear(host.width, shared, bias=host.query_key_value_bias)
-        self.o_proj = nn.Linear(inner, host.width, bias=host.output_bias)
-        if host.query_key_norm:
-            self.q_norm = nn.RMSNorm(host.head_width, eps=host.norm_eps)
-            self.k_norm = nn.RMSNorm(host.head_width, eps=host.norm_eps)
-
-    def forward(
-        self,
-        normed: Float[Tensor, "batch token width"],
-        runs: Runs,
-        rotary: RotaryTables,
-        permission: Permission,
-        cache: Cache | None,
-    ) -> Float[Tensor, "batch output width"]:
-        """The attention update of the output rows."""
-        queries, sources = normed[:, runs.query], normed[:, runs.key_value]
-        q = split_heads(self.q_proj(queries), self.host.heads)
-        k = split_heads(self.k_proj(sources), self.host.kv_heads)
-        v = split_heads(self.v_proj(sources), self.host.kv_heads)
-        if self.host.query_key_norm:
-            q, k = self.q_norm(q), self.k_norm(k)
-        q = rotate(q, cut(rotary, runs.query))
-        k = rotate(k, cut(rotary, runs.key_value))
-        own = v
-        if cache is not None:
-            k, v = cache.append(self.layer, k, v)
-        read = merge_heads(attend(q, k, v, permission))
-        if runs.output != runs.query:
-            read = self._with_diagonal(read, own, runs)
-        return self.o_proj(read)
-
-    def _with_diagonal(self, read: Tensor, own: Tensor, runs: Runs) -> Tensor:
-        """Output rows without a query read their own value."""
-        values = own.repeat_interleave(self.host.heads // self.host.kv_heads, dim=1)
-        diagonal = merge_heads(values)
-        start = runs.key_value.start
-        before = diagonal[:, runs.output.start - start : runs.query.start - start]
-        after = diagonal[:, runs.query.stop - start : runs.output.stop - start]
-        return torch.cat([before, read, after], dim=1)
+        return new
+    return torch.cat([hidden[:, : rows.start], new, hidden[:, rows.stop :]], dim=1)
 
 
 class Block(nn.Module):
-    """x + attention(norm(x)), then x + mlp(norm(x)), each on the rows of the plan."""
+    """One layer in its host's arrangement, n and m its norms, each half on the plan's rows.
 
-    def __init__(self, host: Host, layer: int) -> None:
+    pre:      h = h + attention(n(h));     h = h + feed_forward(m(h))
+    post:     h = n(h + attention(h));     h = m(h + feed_forward(h))
+    parallel: h = h + attention(n(h)) + feed_forward(n(h))
+    """
+
+    def __init__(self, host: Host, layer: int, weights: Weights, key: Key | None = None) -> None:
         super().__init__()
-        self.self_attn = Attention(host, layer)
-        self.mlp = GatedMLP(
-            host.width, host.ff_width, bias=host.mlp_bias, activation=host.activation
-        )
-        self.input_layernorm = nn.RMSNorm(host.width, eps=host.norm_eps)
-        self.post_attention_layernorm = nn.RMSNorm(host.width, eps=host.norm_eps)
+        own = layer if key is None else key
+        self.arrangement = host.arrangement
+        self.self_attn = self.mixer = None
+        if host.mixer is None:
+            self.self_attn = Attention(host, layer, weights, own)
+        else:
+            self.mixer = host.mixer.build(host, layer, weights, own)
+        self.mlp = weights.feed_forward(layer)
+        self.input_layernorm = weights.norm(layer, NormSite.ATTENTION, host.width)
+        self.post_attention_layernorm = None
+        if self.mlp is not None and host.arrangement != "parallel":
+            self.post_attention_layernorm = weights.norm(layer, NormSite.FEED_FORWARD, host.width)
+        self.attention_scale = self.feed_forward_scale = None
+        if host.layer_scale is not None:
+            self.attention_scale = nn.Parameter(torch.full((host.width,), host.layer_scale))
+            self.feed_forward_scale = nn.Parameter(torch.full((host.width,), host.layer_scale))
 
     def forward(
-        self,
-        hidden: Float[Tensor, "batch token width"],
-        runs: Runs,
-        rotary: RotaryTables,
-        permission: Permission,
-        cache: Cache | None = None,
-        updates: Updates | None = None,
+        self, hidden: Float[Tensor, "batch token width"], step: Step
     ) -> Float[Tensor, "batch token width"]:
-        """`updates` says, in masked-dense execution, which rows of the full runs change."""
-        normed = self.input_layernorm(hidden)
-        read = self.self_attn(normed, runs, rotary, permission, cache)
-        hidden = add(hidden, runs.output, read if updates is None else read * updates.output)
-        update = self.mlp(self.post_attention_layernorm(hidden[:, runs.feed_forward]))
-        if updates is not None:
-            update = update * updates.feed_forward
-        return add(hidden, runs.feed_forward, update)
+        if self.arrangement == "post":
+            return self._post(hidden, step)
+        return (
+            self._pre(hidden, step) if self.arrangement == "pre" else self._parallel(hidden, step)
+        )
+
+    def _pre(self, hidden: Tensor, step: Step) -> Tensor:
+        hidden = self._write(hidden, step, self._attended(hidden, step))
+        if step.between is not None:
+            hidden = step.between(hidden, step.reading)
+        if self.mlp is None or self.post_attention_layernorm is None:
+            return hidden
+        run = step.runs.feed_forward
+        of_run = step.reading.on(run)
+        normed = self.post_attention_layernorm(hidden[:, run], of_run)
+        return self._write_thought(hidden, step, self.mlp(normed, of_run))
+
+    def _post(self, hidden: Tensor, step: Step) -> Tensor:
+        read = step.reading
+        output, run = step.runs.output, step.runs.feed_forward
+        update = self._mix(hidden, 0, nn.Identity(), step)
+        new = self.input_layernorm(
+            hidden[:, output] + self._scaled(update, self.attention_scale), read.on(output)
+        )
+        hidden = put(hidden, output, new, None if step.updates is None else step.updates.output)
+        if step.between is not None:
+            hidden = step.between(hidden, read)
+        if self.mlp is None or self.post_attention_layernorm is None:
+            return hidden
+        of_run, rows = read.on(run), hidden[:, run]
+        thought = self._scaled(self.mlp(rows, of_run), self.feed_forward_scale)
+        new = self.post_attention_layernorm(rows + thought, of_run)
+        return put(hidden, run, new, None if step.updates is None else step.updates.feed_forward)
+
+    def _parallel(self, hidden: Tensor, step: Step) -> Tensor:
+        read = self._attended(hidden, step)
+        of_run = step.reading.on(step.runs.feed_forward)
+        assert self.mlp is not None
+        thought = self.mlp(self.input_layernorm(hidden[:, of_run.rows], of_run), of_run)
+        return self._write_thought(self._write(hidden, step, read), step, thought)
+
+    def _attended(self, hidden: Tensor, step: Step) -> Tensor:
+        """The update of the output rows; only rows that query or are read are normed."""
+        query, key_value = step.runs.query, step.runs.key_value
+        rows = slice(min(query.start, key_value.start), max(query.stop, key_value.stop))
+        normed = self.input_layernorm(hidden[:, rows], step.reading.on(rows))
+        return self._mix(normed, rows.start, self.input_layernorm, step)
+
+    def _mix(self, normed: Tensor, first: int, norm: nn.Module, step: Step) -> Tensor:
+        mixer = cast(nn.Module, self.mixer if self.self_attn is None else self.self_attn)
+        return mixer(normed, first, norm, step)
+
+    def _write(self, hidden: Tensor, step: Step, update: Tensor) -> Tensor:
+        rows, changes = step.runs.output, None if step.updates is None else step.updates.output
+        new = hidden[:, rows] + self._scaled(update, self.attention_scale)
+        return put(hidden, rows, new, changes)
+
+    def _write_thought(self, hidden: Tensor, step: Step, update: Tensor) -> Tensor:
+        rows = step.runs.feed_forward
+        changes = None if step.updates is None else step.updates.feed_forward
+        new = hidden[:, rows] + self._scaled(update, self.feed_forward_scale)
+        return put(hidden, rows, new, changes)
+
+    @staticmethod
+    def _scaled(update: Tensor, scale: Tensor | None) -> Tensor:
+        return update if scale is None else update * scale

@@ -1,37 +1,41 @@
 """Keys and values of earlier rows, with the identity of those rows; memories are kept apart."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Hashable
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from chiasm.stream import Rows, TokenTable
+from chiasm.stream import TokenTable
 
 KeyValue = tuple[Tensor, Tensor]
+Key = Hashable
+"""What keys and values are kept under: a layer, or a layer's lane."""
 
 
 class Cache(ABC):
     """What decoding remembers: per layer the keys and values, per row set the table of its rows.
 
-    Memory keys and values (`memory`, by layer) are computed once, at prefill, and never grow.
+    `memory` holds what slots and mixers keep, each under a key of its own: keys and values of a
+    memory, computed once at prefill; a recurrent state, replaced at every step.
     """
 
     def __init__(self) -> None:
-        self.tables: dict[Rows, TokenTable] = {}
-        self.memory: dict[int, KeyValue] = {}
+        self.tables: dict[Hashable, TokenTable] = {}
+        self.memory: dict[Hashable, tuple[Tensor, ...]] = {}
         self.memory_table: TokenTable | None = None
 
     @abstractmethod
     def append(
         self,
-        layer: int,
+        layer: Key,
         keys: Float[Tensor, "batch kv_head token head_width"],
         values: Float[Tensor, "batch kv_head token head_width"],
     ) -> KeyValue:
         """Add rows to a layer and return all of its keys and values so far."""
 
-    def extend(self, rows: Rows, table: TokenTable) -> TokenTable:
+    def extend(self, rows: Hashable, table: TokenTable) -> TokenTable:
         """Add rows to the table of a row set and return all of its rows so far."""
         self.tables[rows] = self.tables[rows].append(table) if rows in self.tables else table
         return self.tables[rows]
@@ -42,7 +46,7 @@ class Cache(ABC):
         """Bytes of keys and values held, memories included."""
 
     def _memory_bytes(self) -> int:
-        return sum(t.numel() * t.element_size() for pair in self.memory.values() for t in pair)
+        return sum(t.numel() * t.element_size() for kept in self.memory.values() for t in kept)
 
 
 class GrowingCache(Cache):
@@ -50,9 +54,9 @@ class GrowingCache(Cache):
 
     def __init__(self) -> None:
         super().__init__()
-        self._layers: dict[int, KeyValue] = {}
+        self._layers: dict[Key, KeyValue] = {}
 
-    def append(self, layer: int, keys: Tensor, values: Tensor) -> KeyValue:
+    def append(self, layer: Key, keys: Tensor, values: Tensor) -> KeyValue:
         if layer in self._layers:
             old_keys, old_values = self._layers[layer]
             keys, values = torch.cat([old_keys, keys], 2), torch.cat([old_values, values], 2)
@@ -71,10 +75,10 @@ class StaticCache(Cache):
     def __init__(self, capacity: int) -> None:
         super().__init__()
         self.capacity = capacity
-        self._buffers: dict[int, KeyValue] = {}
-        self._lengths: dict[int, int] = {}
+        self._buffers: dict[Key, KeyValue] = {}
+        self._lengths: dict[Key, int] = {}
 
-    def append(self, layer: int, keys: Tensor, values: Tensor) -> KeyValue:
+    def append(self, layer: Key, keys: Tensor, values: Tensor) -> KeyValue:
         start = self._lengths.get(layer, 0)
         end = start + keys.shape[2]
         if end > self.capacity:

@@ -1,75 +1,73 @@
-"""A stack of blocks: resolves the row plan, makes each rule concrete once, runs the layers."""
+"""A stack of blocks: resolves the row plans, makes each rule concrete once, runs the layers."""
 
-import functools
-from collections.abc import Mapping, Sequence
-from typing import Protocol, cast
+from collections.abc import Sequence
+from typing import cast
 
-import torch
 from jaxtyping import Float
 from torch import Tensor, nn
-from transformers.modeling_rope_utils import ROPE_INIT_FUNCTIONS
 
-from chiasm.backbone.block import Block, Runs, Updates
+from chiasm.backbone.attention import Runs, Step
+from chiasm.backbone.block import Block, put
 from chiasm.backbone.cache import Cache
-from chiasm.backbone.layout import Layout, lay_out
-from chiasm.layers import Rotary
+from chiasm.backbone.chosen import run_chosen
+from chiasm.backbone.layout import lay_out
+from chiasm.backbone.rotary import rotary_of
+from chiasm.backbone.run import Permit, Run, Turns
 from chiasm.spec.host import Host
-from chiasm.spec.reading import Before, Execution, Reading
-from chiasm.stream import Memory, Permission, RowPlan, Rule, Stream, TokenTable, as_mask
-from chiasm.stream.table import take
-
-
-class Permit(Protocol):
-    """Makes a rule concrete for given queries and keys (`chiasm.visibility`)."""
-
-    def __call__(self, rule: Rule, queries: TokenTable, keys: TokenTable) -> Permission: ...
-
-
-def rotary_of(host: Host) -> Rotary:
-    """Rotary frequencies of a host; scaled kinds (llama3, yarn, …) are transformers' own."""
-    scaling = dict(host.rope_scaling)
-    if not scaling:
-        exponents = torch.arange(0, host.head_width, 2, dtype=torch.float32) / host.head_width
-        return Rotary(1.0 / host.rope_theta**exponents, sections=host.rope_sections)
-    from transformers import LlamaConfig
-
-    config = LlamaConfig(
-        hidden_size=host.heads * host.head_width,  # LlamaConfig wants a multiple of the heads
-        num_attention_heads=host.heads,
-        head_dim=host.head_width,
-        max_position_embeddings=host.max_positions,
-        rope_parameters={"rope_theta": host.rope_theta, **scaling},
-    )
-    # transformers computes them on one named device, whatever the default (cost builds on meta).
-    with torch.device("cpu"):
-        frequencies, scale = ROPE_INIT_FUNCTIONS[scaling["rope_type"]](config, torch.device("cpu"))
-    frequencies = frequencies.to(torch.get_default_device())
-    return Rotary(frequencies, scale=scale, sections=host.rope_sections)
+from chiasm.spec.reading import Execution, Losses
+from chiasm.spec.slots import Before, Beside, Choose, Joined, Slots, Weights
+from chiasm.stream import RowPlan, Rows, Rule, Stream, as_mask, groups_of
 
 
 class Stack(nn.Module):
-    """Blocks, their rules and plan, and what fills their `before` slots."""
+    """Blocks, their rules and plans, and what fills their slots.
+
+    With `lanes`, a layer has one block for each of these disjoint row sets: every block reads the
+    layer's input at all rows of the plan, through weights of its own, and changes its lane's rows.
+    """
 
     def __init__(
         self,
         host: Host,
         *,
-        depth: int,
         rules: Sequence[Rule],
+        plans: Sequence[RowPlan],
         memory_rule: Rule,
-        plan: RowPlan,
         permit: Permit,
         permit_masked: Permit,
-        before: Mapping[int, nn.Module] | None = None,
+        weights: Weights,
+        groups: Sequence[Rows] = (),
+        lanes: Sequence[Rows] = (),
+        slots: Slots | None = None,
     ) -> None:
         super().__init__()
-        if len(rules) != depth:
-            raise ValueError(f"{len(rules)} visibility rules given for {depth} layers")
-        self.layers = nn.ModuleList(Block(host, layer) for layer in range(depth))
-        self.before = nn.ModuleDict({str(at): slot for at, slot in (before or {}).items()})
-        self.rotary = rotary_of(host)
-        self.rules, self.memory_rule, self.plan = tuple(rules), memory_rule, plan
+        if len(rules) != len(plans):
+            raise ValueError(f"{len(rules)} visibility rules given for {len(plans)} layers")
+        depth, slots = len(plans), Slots() if slots is None else slots
+        self.layers = nn.ModuleList(Block(host, layer, weights) for layer in range(depth))
+        self.experts = nn.ModuleList(
+            nn.ModuleList(Block(host, layer, weights, (lane, layer)) for layer in range(depth))
+            for lane in range(1, len(lanes))
+        )
+        named = {str(layer): weights.choose(layer) for layer in range(depth)}
+        self.choose = nn.ModuleDict({at: one for at, one in named.items() if one is not None})
+        self.before, self.joined, self.beside, self.between = (
+            nn.ModuleDict({str(at): slot for at, slot in layers.items()})
+            for layers in (slots.before, slots.joined, slots.beside, slots.between)
+        )
+        self.rotary = rotary_of(host) if host.positions == "rotary" else None
+        self.turns = tuple(host.turns(layer) for layer in range(depth))
+        self.rules, self.plans, self.memory_rule = tuple(rules), tuple(plans), memory_rule
+        self.lanes = tuple(lanes)
         self._permit, self._permit_masked = permit, permit_masked
+        # Without a plan the weights alone may ask for groups; masked execution has no plan.
+        self.sorted_by_weights = groups_of([*groups, *lanes])
+        sets = [rows for plan in dict.fromkeys(plans) for rows in plan.sets() if rows]
+        self.sorted_by_plan = groups_of([*sets, *groups, *lanes])
+
+    @property
+    def depth(self) -> int:
+        return len(self.layers)
 
     def forward(
         self,
@@ -77,83 +75,92 @@ class Stack(nn.Module):
         *,
         cache: Cache | None = None,
         execution: Execution = Execution.PLANNED,
+        losses: Losses | None = None,
         inputs: list[Tensor] | None = None,
     ) -> Float[Tensor, "batch token width"]:
         """Hidden states of the stream's rows, in the stream's order.
 
         `inputs`, when given, receives every layer's input (in the stream's order).
         """
+        run = self.begin(stream, cache=cache, execution=execution, losses=losses)
+        self.advance(run, self.depth, inputs)
+        return run.restored(run.hidden)
+
+    def begin(
+        self,
+        stream: Stream,
+        *,
+        cache: Cache | None = None,
+        execution: Execution = Execution.PLANNED,
+        losses: Losses | None = None,
+    ) -> Run:
+        """A call before its first layer; `advance` takes it further."""
         masked = execution is Execution.MASKED
-        plan = RowPlan() if masked else self.plan
-        permit = self._permit_masked if masked else self._permit
-        layout = lay_out(plan, stream.table)
-        hidden, table, source = _gather(stream, layout)
-        runs = Runs(*(layout.run(rows) for rows in plan.sets()))
-        updates = self._updates(table) if masked and not self.plan.complete else None
-        queries = _same_or_cut(table, runs.query)
-        keys = _same_or_cut(table, runs.key_value)
-        all_keys = keys if cache is None else cache.extend(plan.key_value, keys)
-        seen = self._memory(stream, cache)
-        # Built when a slot first asks: slots that only overwrite rows never do.
-        permit_memory = functools.cache(
-            lambda: None if seen is None else permit(self.memory_rule, table, seen)
+        return Run(
+            stream,
+            lay_out(self.sorted_by_weights if masked else self.sorted_by_plan, stream.table),
+            permit=self._permit,
+            dense=self._permit_masked,
+            memory_rule=self.memory_rule,
+            rotary=cast("Turns", self.rotary or _no_rotary),
+            cache=cache,
+            execution=execution,
+            losses=losses,
         )
-        in_order = _in_order(source, stream.memory)
-        rotary = self.rotary(table.position)
-        permissions: dict[Rule, Permission] = {}
-        for layer, block in enumerate(self.layers):
+
+    def advance(self, run: Run, to: int, inputs: list[Tensor] | None = None) -> None:
+        """Run the layers before layer `to` that have not run yet."""
+        while run.layer < to:
             if inputs is not None:
-                inputs.append(_restore(hidden, layout))
-            if str(layer) in self.before:
-                slot = cast(Before, self.before[str(layer)])
-                memory = stream.memory
-                reading = Reading(layer, table, memory, source, in_order, permit_memory, cache)
-                hidden = slot(hidden, reading)
-            rule = self.rules[layer]
-            rule = as_mask(self.plan, rule) if masked and not self.plan.complete else rule
-            if rule not in permissions:
-                permissions[rule] = permit(rule, queries, all_keys)
-            hidden = block(hidden, runs, rotary, permissions[rule], cache, updates)
-        return _restore(hidden, layout)
+                inputs.append(run.restored(run.hidden))
+            self._step(run)
+            run.layer += 1
 
-    def _updates(self, table: TokenTable) -> Updates:
-        output, feed_forward = self.plan.output.select(table), self.plan.feed_forward.select(table)
-        return Updates(output.unsqueeze(-1), feed_forward.unsqueeze(-1))
+    def _step(self, run: Run) -> None:
+        layer, at = run.layer, str(run.layer)
+        if at in self.before:
+            run.hidden = cast(Before, self.before[at])(run.hidden, run.reading())
+        if at in self.choose:
+            chosen = cast(Choose, self.choose[at])(run.hidden, run.reading())
+            if chosen is not None:
+                block, turns = self.layers[layer], self.turns[layer]
+                run.hidden = run_chosen(block, run, chosen, self.rules[layer], turns=turns)
+                return
+        if not self.lanes:
+            plan = self.plans[layer]
+            run.hidden = self.layers[layer](run.hidden, self._told(run, plan))
+            return
+        given = run.hidden
+        for lane, rows in enumerate(self.lanes):
+            blocks = self.layers if lane == 0 else cast(nn.ModuleList, self.experts[lane - 1])
+            plan = self.plans[layer].updating(rows)
+            place = run.layout.run(rows)
+            run.hidden = put(
+                run.hidden, place, blocks[layer](given, self._told(run, plan))[:, place]
+            )
 
-    @staticmethod
-    def _memory(stream: Stream, cache: Cache | None) -> TokenTable | None:
-        """Identities of the memory, in a cached step those of the prompt's."""
-        memory = None if stream.memory is None else stream.memory.table
-        if cache is None:
-            return memory
-        if memory is not None:
-            cache.memory_table = memory
-        return cache.memory_table
+    def _told(self, run: Run, plan: RowPlan) -> Step:
+        """What a block is told; masked execution runs every row, discarding what the plan skips."""
+        at, rule = str(run.layer), self.rules[run.layer]
+        masked = run.execution is Execution.MASKED and not plan.complete
+        runs = RowPlan() if masked else plan
+        joined, beside, between = (
+            slots[at] if at in slots else None  # noqa: SIM401 - a ModuleDict has no get
+            for slots in (self.joined, self.beside, self.between)
+        )
+        rule = as_mask(plan, rule) if masked else rule
+        return Step(
+            runs=Runs(*(run.layout.run(rows) for rows in runs.sets())),
+            rotary=run.rotary if self.turns[run.layer] else None,
+            permission=run.permission(rule, runs, dense=joined is not None),
+            reading=run.reading(),
+            cache=run.cache,
+            updates=run.updates(plan) if masked else None,
+            joined=cast("Joined | None", joined),
+            beside=cast("Beside | None", beside),
+            between=cast("Before | None", between),
+        )
 
 
-def _gather(stream: Stream, layout: Layout) -> tuple[Tensor, TokenTable, Tensor | None]:
-    if layout.index is None or layout.padding is None:
-        return stream.embeddings, stream.table, stream.source
-    hidden = take(stream.embeddings, layout.index)
-    table = stream.table.rows(layout.index).hiding(layout.padding)
-    source = None if stream.source is None else take(stream.source, layout.index)
-    return hidden, table, source
-
-
-def _in_order(source: Tensor | None, memory: Memory | None) -> bool:
-    """Whether the first rows stand for all memory tokens in turn, as planned layouts store them."""
-    if source is None or memory is None or source.shape[1] < memory.tokens.shape[1]:
-        return False
-    first, rest = source.tensor_split([memory.tokens.shape[1]], dim=1)
-    order = torch.arange(first.shape[1], device=source.device)
-    return bool((first == order).all()) and bool((rest < 0).all())
-
-
-def _restore(hidden: Tensor, layout: Layout) -> Tensor:
-    return hidden if layout.inverse is None else take(hidden, layout.inverse)
-
-
-def _same_or_cut(table: TokenTable, rows: slice) -> TokenTable:
-    """The table itself when the run is all of it, so that "queries are keys" stays visible."""
-    whole = rows == slice(0, table.shape[1])
-    return table if whole else table.cut(rows)
+def _no_rotary(position: Tensor) -> None:
+    """A stack that turns nothing has no tables."""

@@ -12,7 +12,7 @@ QUESTIONS = (
     ("1", "How do raw media become features?", ("views", "pixels", "encoder")),
     ("2", "How do features become tokens of the host?", ("connector",)),
     ("3", "Where do tokens enter?", ("fusion",)),
-    ("4", "Who may see whom?", ("visibility",)),
+    ("4", "Who may see whom, and where does a row stand?", ("visibility", "positions")),
     ("5", "Whose weights process a token?", ("experts",)),
     ("6", "What is kept?", ("compression",)),
     ("7", "What comes out?", ("head",)),

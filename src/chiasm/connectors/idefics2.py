@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from chiasm.layers import GatedMLP, attend, merge_heads, split_heads
 from chiasm.spec import Work
 from chiasm.spec.work import attention, linear
-from chiasm.stream import Features, Permission, Tokens
+from chiasm.stream import Asked, Features, Permission, Tokens
 
 _EXPANSION = 4
 """Width of a resampler layer's feed-forward, in widths of the host."""
@@ -43,6 +43,10 @@ class Idefics2Connector:
             raise ValueError(
                 f"{self.heads} query heads cannot share {self.kv_heads} key heads evenly"
             )
+
+    @property
+    def conditioned(self) -> bool:
+        return False
 
     def count(self, grid: tuple[int, int]) -> int:
         return self.latents
@@ -141,7 +145,7 @@ class GatedResampler(nn.Module):
         )
         self.perceiver_resampler = _LatentReads(config, host_width)
 
-    def connect(self, features: Features) -> Tokens:
+    def connect(self, features: Features, asked: Asked | None = None) -> Tokens:
         context = self.modality_projection(features.tokens)
         return Tokens(self.perceiver_resampler(context, self._permission(features)))
 

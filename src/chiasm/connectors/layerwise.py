@@ -19,6 +19,10 @@ class PerLayer:
     each: Connector
     layerwise: bool = True
 
+    @property
+    def conditioned(self) -> bool:
+        return False
+
     def count(self, grid: tuple[int, int]) -> int:
         return self.each.count(grid)
 

@@ -9,7 +9,7 @@ from chiasm.layers import BidirectionalMamba2, GatedMLP
 from chiasm.spec import Work
 from chiasm.spec.state_space import StateSpace
 from chiasm.spec.work import linear
-from chiasm.stream import Features, Tokens
+from chiasm.stream import Asked, Features, Tokens
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,6 +26,10 @@ class MambaScan:
     depth: int = 2
     expansion: int = 4
     layerwise: bool = False
+
+    @property
+    def conditioned(self) -> bool:
+        return False
 
     def count(self, grid: tuple[int, int]) -> int:
         return grid[0] * grid[1]
@@ -83,7 +87,7 @@ class ScanConnector(nn.Module):
                 nn.init.xavier_uniform_(module.weight)
                 nn.init.zeros_(module.bias)
 
-    def connect(self, features: Features) -> Tokens:
+    def connect(self, features: Features, asked: Asked | None = None) -> Tokens:
         tokens = self.projection(features.tokens)
         for layer in self.layers:
             tokens = layer(tokens, features.valid)

@@ -8,7 +8,7 @@ from transformers.activations import ACT2FN
 
 from chiasm.spec import Work
 from chiasm.spec.work import linear
-from chiasm.stream import Features, Tokens
+from chiasm.stream import Asked, Features, Tokens
 
 
 @dataclass(frozen=True)
@@ -17,6 +17,10 @@ class Linear:
 
     bias: bool = True
     layerwise: bool = False
+
+    @property
+    def conditioned(self) -> bool:
+        return False
 
     def count(self, grid: tuple[int, int]) -> int:
         return grid[0] * grid[1]
@@ -38,6 +42,10 @@ class MLP:
     activation: str = "gelu"
     bias: bool = True
     layerwise: bool = False
+
+    @property
+    def conditioned(self) -> bool:
+        return False
 
     def count(self, grid: tuple[int, int]) -> int:
         return grid[0] * grid[1]
@@ -68,6 +76,10 @@ class NormedMLP:
     norm_eps: float = 1e-5
     layerwise: bool = False
 
+    @property
+    def conditioned(self) -> bool:
+        return False
+
     def count(self, grid: tuple[int, int]) -> int:
         return grid[0] * grid[1]
 
@@ -87,5 +99,5 @@ class NormedMLP:
 class Projection(nn.Sequential):
     """Layers applied to every token alone: `[image, token, width]` to `[image, token, host]`."""
 
-    def connect(self, features: Features) -> Tokens:
+    def connect(self, features: Features, asked: Asked | None = None) -> Tokens:
         return Tokens(self(features.tokens), features.valid)

@@ -14,6 +14,10 @@ class NoConnector:
 
     layerwise: bool = False
 
+    @property
+    def conditioned(self) -> bool:
+        return False
+
     def count(self, grid: tuple[int, int]) -> int:
         return 0
 

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from chiasm.layers import attend, merge_heads, normed_feed_forward, split_heads
 from chiasm.spec import Work
 from chiasm.spec.work import attention, linear
-from chiasm.stream import Features, Permission, Tokens
+from chiasm.stream import Asked, Features, Permission, Tokens
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,6 +29,10 @@ class PerceiverResampler:
     ff_multiple: int = 4
     project: bool = False
     layerwise: bool = False
+
+    @property
+    def conditioned(self) -> bool:
+        return False
 
     def count(self, grid: tuple[int, int]) -> int:
         return self.latents
@@ -89,7 +93,7 @@ class Resampler(nn.Module):
         self.norm = nn.LayerNorm(width)
         self.projection = nn.Linear(width, out) if out is not None else nn.Identity()
 
-    def connect(self, features: Features) -> Tokens:
+    def connect(self, features: Features, asked: Asked | None = None) -> Tokens:
         images, count = features.tokens.shape[0], self.latents.shape[0]
         latents = self.latents.expand(images, -1, -1)
         permission = Permission()

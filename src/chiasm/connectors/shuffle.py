@@ -10,7 +10,7 @@ from transformers.activations import ACT2FN
 from chiasm.errors import Misuse
 from chiasm.spec import Work
 from chiasm.spec.work import linear
-from chiasm.stream import Features, Tokens
+from chiasm.stream import Asked, Features, Tokens
 
 
 def space_to_depth(
@@ -46,6 +46,10 @@ class ShuffleLinear:
     factor: int
     layerwise: bool = False
 
+    @property
+    def conditioned(self) -> bool:
+        return False
+
     def count(self, grid: tuple[int, int]) -> int:
         rows, columns = _blocks(grid, self.factor)
         return rows * columns
@@ -69,7 +73,7 @@ class ShuffledLinear(nn.Module):
         self.factor = factor
         self.proj = nn.Linear(width * factor**2, host_width, bias=False)
 
-    def connect(self, features: Features) -> Tokens:
+    def connect(self, features: Features, asked: Asked | None = None) -> Tokens:
         return Tokens(self.proj(space_to_depth(features.tokens, features.grid, self.factor)))
 
 
@@ -88,6 +92,10 @@ class ShuffleSwiGLU:
     def __post_init__(self) -> None:
         if self.hidden % 2:
             raise ValueError(f"{self.hidden} hidden units cannot be split into values and gates")
+
+    @property
+    def conditioned(self) -> bool:
+        return False
 
     def count(self, grid: tuple[int, int]) -> int:
         rows, columns = _blocks(grid, self.factor)
@@ -119,7 +127,7 @@ class ShuffledSwiGLU(nn.Module):
         self.linear_2 = nn.Linear(config.hidden // 2, host_width)
         self.activation = ACT2FN["silu"]
 
-    def connect(self, features: Features) -> Tokens:
+    def connect(self, features: Features, asked: Asked | None = None) -> Tokens:
         blocks = space_to_depth(features.tokens, features.grid, self.factor)
         values, gates = self.linear_1(self.layernorm(blocks)).chunk(2, -1)
         return Tokens(self.linear_2(values * self.activation(gates)))

@@ -11,7 +11,7 @@ from chiasm.layers import BidirectionalMamba2, ScanOrder
 from chiasm.spec import Work
 from chiasm.spec.state_space import StateSpace
 from chiasm.spec.work import linear
-from chiasm.stream import Features, Tokens
+from chiasm.stream import Asked, Features, Tokens
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,6 +41,10 @@ class TemporalScan:
         factors = (self.frames, self.pool_time, self.pool_space, self.sample)
         if min(factors) < 1:
             raise ValueError(f"frames, pooling and sampling factors start at 1, given {factors}")
+
+    @property
+    def conditioned(self) -> bool:
+        return False
 
     def count(self, grid: tuple[int, int]) -> int:
         frames, rows, columns = self.clip(grid)
@@ -82,7 +86,7 @@ class TemporalProjector(nn.Module):
         self.norms = nn.ModuleList(nn.LayerNorm(host_width) for _ in depth)
         self.mixers = nn.ModuleList(_silent(config.mixer, host_width) for _ in depth)
 
-    def connect(self, features: Features) -> Tokens:
+    def connect(self, features: Features, asked: Asked | None = None) -> Tokens:
         config, clip = self.config, self.config.clip(features.grid)
         order = ScanOrder(config.axes)
         tokens, valid = self.mlp(features.tokens), features.valid

@@ -9,8 +9,8 @@ execution of this engine; kernels' own workspaces are left out. For a decoder of
   rotary tables, 2 n head_width in float32; a byte a pair where the rule is not plain causal;
 - while a layer attends: the normed input n w, queries q, and either keys while they are turned
   (three products of their size) or what is read, with the mask as numbers;
-- while its feed-forward runs on f rows: the normed input and attention's update, the new hidden
-  states, their norm, and three times f x feed-forward width (gate, up, product).
+- while its feed-forward runs on f rows: the new hidden states, their norm, and three times f x
+  feed-forward width (gate, up, product; two where there is no gate).
 
 Keys and values that the cache keeps are counted once, in the cache; a prologue has none and holds
 its own. Media: the largest sum of what three operations in succession read and write, as long as a
@@ -22,7 +22,7 @@ from typing import cast
 
 from chiasm.backbone import Stack
 from chiasm.cost.geometry import Prompt
-from chiasm.cost.prefill import media_work
+from chiasm.cost.prefill import media_work, memory_width
 from chiasm.cost.visible import chosen
 from chiasm.model import Model
 from chiasm.spec import Host
@@ -51,8 +51,7 @@ def peak_bytes(model: Model, prompt: Prompt, size: int, weights: int, kept: int)
     """Bytes at the peak of one sample's prefill; `size` is a number's, `kept` the cache's."""
     answers, stack = model.answers, cast(Stack, model.decoder.stack)
     host, tokens = answers.host, prompt.geometry.tokens
-    width = answers.connector.width(answers.encoder.width, host.width)
-    memory = tokens * width if answers.fusion.reads_memory else 0
+    memory = tokens * memory_width(answers) if answers.fusion.reads_memory else 0
     held = [line.held for line in media_work(answers, prompt)]
     media = max((sum(held[at : at + 3]) for at in range(len(held))), default=0)
     prologue = 0
@@ -61,9 +60,12 @@ def peak_bytes(model: Model, prompt: Prompt, size: int, weights: int, kept: int)
         outside = prompt.rows * host.width + memory
         inside = stack_bytes(host, Rows(*[fused] * 5), size, masked=True, cached=False)
         prologue = outside * size + inside
-    rows = Rows.of(stack.plan, prompt.table)
-    plain = stack.plan.complete and all(rule == Causal() for rule in stack.rules)
-    decoder = stack_bytes(host, rows, size, masked=not plain, cached=True)
+    plain = all(plan.complete for plan in stack.plans)
+    plain = plain and all(rule == Causal() for rule in stack.rules)
+    decoder = max(
+        stack_bytes(host, Rows.of(plan, prompt.table), size, masked=not plain, cached=True)
+        for plan in dict.fromkeys(stack.plans)
+    )
     if answers.fusion.reads_memory and model.decoder.prologue is None:
         decoder += memory * size
     return weights + max(media * size, prologue, kept + decoder)
@@ -77,7 +79,7 @@ def stack_bytes(host: Host, rows: Rows, size: int, *, masked: bool, cached: bool
     turning = 3 * rows.key_value * shared
     reading = rows.query * inner + pairs
     attending = rows.all * host.width + rows.query * inner + own + max(turning, reading)
-    updated = (rows.all + rows.output + rows.feed_forward + rows.all) * host.width
-    thinking = updated + 3 * rows.feed_forward * host.ff_width
+    updated = (rows.all + rows.feed_forward) * host.width
+    thinking = updated + (3 if host.gated else 2) * rows.feed_forward * host.ff_width
     held = 2 * rows.all * host.width + max(attending, thinking)
     return held * size + 2 * rows.all * host.head_width * FLOAT32 + pairs

@@ -28,11 +28,13 @@ class Parameters:
     """How many parameters there are, learn, and work on one token."""
 
     by_part: Mapping[str, int]
-    """Part to its parameters; what fills the decoder's slots is the part `fusion`."""
+    """Part to its parameters (`chiasm.model.PARTS`)."""
     stages: Mapping[str, int]
     """Training stage to the parameters that learn in it, in order."""
     active: int
-    """Those that one token passes through."""
+    """Those that one text token passes through."""
+    active_visual: int
+    """Those that one visual token passes through."""
 
     @property
     def total(self) -> int:
@@ -112,6 +114,7 @@ class Bill:
             "parameters": self.parameters.total,
             "parameters_trained": self.parameters.trained,
             "parameters_active": self.parameters.active,
+            "parameters_active_visual": self.parameters.active_visual,
             "parameters_by_part": dict(self.parameters.by_part),
             "parameters_by_stage": dict(self.parameters.stages),
             "prefill_flops": self.prefill_flops,

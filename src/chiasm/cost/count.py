@@ -82,9 +82,17 @@ def answers_at(chosen: System, scale: Scale | str) -> Answers:
 
 
 def kv_numbers(model: Model, prompt: Prompt) -> int:
-    """Keys and values that a cache holds after the prompt, memories included."""
+    """Keys and values that a cache holds after the prompt, memories included.
+
+    Every lane of a layer keeps keys and values of its own.
+    """
     answers = model.answers
-    host, plan = answers.host, answers.fusion.plan
-    rows = chosen(prompt.table, plan.key_value).shape[1]
-    own = 2 * host.depth * host.kv_heads * host.head_width * rows
+    host, each = answers.host, max(1, len(answers.experts.lanes))
+    own = 0
+    for layer in range(host.depth):
+        rows = chosen(prompt.table, answers.fusion.plan(layer).key_value).shape[1]
+        if host.mixer is None:
+            own += each * 2 * host.kv_heads * host.head_width * rows
+        else:
+            own += each * host.mixer.state_numbers(host)
     return own + answers.fusion.cached(host, prompt.geometry.tokens)

@@ -10,8 +10,8 @@ from chiasm.cost.geometry import Prompt, squarest
 from chiasm.cost.visible import chosen, visible_pairs
 from chiasm.model import Model
 from chiasm.spec import Answers, Work
-from chiasm.spec.work import Reads, decoder_layer
-from chiasm.stream import Rule, TokenTable
+from chiasm.spec.work import LayerRows, Reads
+from chiasm.stream import Modality, RowPlan, Rule, TokenTable
 
 
 @dataclass(frozen=True)
@@ -34,22 +34,22 @@ def media_work(answers: Answers, prompt: Prompt) -> list[Work]:
     The encoder is billed for its own views, also where `visual` tokens were asked for.
     """
     encoder, connector, compression = answers.encoder, answers.connector, answers.compression
-    width, host = encoder.width, answers.host
+    width, token_width = encoder.width, answers.fusion.token_width(answers.host)
     found = prompt.geometry
     work = [line for view in found.views for line in encoder.work(view.target)]
-    times = host.depth if connector.layerwise else 1
-    each = [line for grid in found.grids for line in connector.work(grid, width, host.width)]
+    times = answers.host.depth if connector.layerwise else 1
+    each = [line for grid in found.grids for line in connector.work(grid, width, token_width)]
     work += each * times
     if found.views and found.kept != found.tokens:
         work += compression.work(prompt.features, width)
-        work += connector.work(squarest(found.kept), width, host.width)
+        work += connector.work(squarest(found.kept), width, token_width)
     return work
 
 
 def prefill_lines(model: Model, prompt: Prompt) -> tuple[Line, ...]:
     """Every operation of a prefill; the head on all rows."""
     answers, stack = model.answers, _stack(model)
-    host, plan, table = answers.host, stack.plan, prompt.table
+    host, table = answers.host, prompt.table
     tokens = prompt.geometry.tokens
     lines = [Line(w.part, w.name, w.macs, w.macs) for w in media_work(answers, prompt)]
     fused = prompt.rows + tokens
@@ -58,23 +58,16 @@ def prefill_lines(model: Model, prompt: Prompt) -> tuple[Line, ...]:
         Reads.MEMORY: _share(stack.memory_rule, table, prompt.memory),
         Reads.FUSED: Share(fused * (fused + 1) // 2, fused * fused),
     }
-    width = answers.connector.width(answers.encoder.width, host.width)
+    width = memory_width(answers)
     lines += _lines(answers.fusion.work(host, prompt.rows, tokens, width), shares)
-    queries, keys = chosen(table, plan.query), chosen(table, plan.key_value)
-    shares_of: dict[Rule, Share] = {}
-    for layer, rule in enumerate(stack.rules):
-        if rule not in shares_of:
-            shares_of[rule] = _share(rule, queries, keys)
-        work = decoder_layer(
-            host,
-            keys.shape[1],
-            queries.shape[1] * keys.shape[1],
-            f"layer {layer}",
-            query_rows=queries.shape[1],
-            output_rows=chosen(table, plan.output).shape[1],
-            feed_forward_rows=chosen(table, plan.feed_forward).shape[1],
-        )
-        lines += _lines(work, {Reads.ALL: _ALL, Reads.SEQUENCE: shares_of[rule]})
+    shares_of: dict[tuple[Rule, RowPlan], Share] = {}
+    for layer, (rule, plan) in enumerate(zip(stack.rules, stack.plans, strict=True)):
+        queries, keys = chosen(table, plan.query), chosen(table, plan.key_value)
+        if (rule, plan) not in shares_of:
+            shares_of[rule, plan] = _share(rule, queries, queries if queries is keys else keys)
+        rows = layer_rows(plan, table)
+        work = answers.experts.work(host, layer, rows, f"layer {layer}")
+        lines += _lines(work, {Reads.ALL: _ALL, Reads.SEQUENCE: shares_of[rule, plan]})
     return (*lines, *_lines(answers.head.work(host, prompt.rows), {Reads.ALL: _ALL}))
 
 
@@ -83,15 +76,35 @@ def decode_lines(model: Model, prompt: Prompt) -> tuple[Line, ...]:
     answers, stack = model.answers, _stack(model)
     host, step = answers.host, prompt.step
     tokens = prompt.geometry.tokens
-    width = answers.connector.width(answers.encoder.width, host.width)
+    width = memory_width(answers)
     shares = {Reads.ALL: _ALL, Reads.MEMORY: _share(stack.memory_rule, step, prompt.memory)}
     slots = [w for w in answers.fusion.work(host, 1, tokens, width) if not w.once]
     lines = _lines(slots, shares)
-    keys = chosen(prompt.table, stack.plan.key_value).append(step)
-    for layer, rule in enumerate(stack.rules):
-        work = decoder_layer(host, 1, keys.shape[1], f"layer {layer}")
+    one = {Modality.TEXT: 1}
+    for layer, (rule, plan) in enumerate(zip(stack.rules, stack.plans, strict=True)):
+        keys = chosen(prompt.table, plan.key_value).append(step)
+        rows = LayerRows(one, one, one, one, pairs=keys.shape[1])
+        work = answers.experts.work(host, layer, rows, f"layer {layer}")
         lines += _lines(work, {Reads.ALL: _ALL, Reads.SEQUENCE: _share(rule, step, keys)})
     return (*lines, *_lines(answers.head.work(host, 1), {Reads.ALL: _ALL}))
+
+
+def memory_width(answers: Answers) -> int:
+    """Width of the tokens that layers read."""
+    token_width = answers.fusion.token_width(answers.host)
+    return answers.connector.width(answers.encoder.width, token_width)
+
+
+def layer_rows(plan: RowPlan, table: TokenTable) -> LayerRows:
+    """The rows of a one-sample table that do which work under a plan, and the dense pairs."""
+    counts = [_by_modality(chosen(table, rows)) for rows in plan.sets()]
+    pairs = sum(counts[0].values()) * sum(counts[1].values())
+    return LayerRows(*counts, pairs=pairs)
+
+
+def _by_modality(table: TokenTable) -> dict[Modality, int]:
+    counts = table.modality[0].bincount(minlength=len(Modality)).tolist()
+    return {modality: counts[int(modality)] for modality in Modality if counts[int(modality)]}
 
 
 def _stack(model: Model) -> Stack:

@@ -1,7 +1,7 @@
 """Examples to model inputs: rows, identities, labels, pixels; counts come from geometry alone."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import torch
@@ -89,7 +89,7 @@ class Collator:
 
         Raises ChiasmError for a sample longer than the context, naming both lengths.
         """
-        packed = packed and not self.answers.visibility.sequence.looks_ahead
+        packed = packed and self.answers.shares_media
         pad = self.tokenizer.pad_token_id
         samples: list[_Rows] = []
         turns: list[tuple[tuple[int, int], ...]] = []
@@ -107,8 +107,9 @@ class Collator:
                 samples.append(rows)
                 count = len(rows.ends) if example.independent else 1
                 turns.append(tuple((number, first + at) for at in range(count)))
+        inputs = _inputs(samples, pixels, pad if isinstance(pad, int) else 0, teach)
         return Batch(
-            _inputs(samples, pixels, pad if isinstance(pad, int) else 0, teach),
+            replace(inputs, table=self.answers.positions.number(inputs.table)),
             _padded([rows.ends for rows in samples], -1),
             tuple(turns),
         )

@@ -30,13 +30,23 @@ class GatedCrossAttention:
     ff_multiple: int = 4
     gate_start: float = 0.0
 
-    @property
-    def plan(self) -> RowPlan:
+    def plan(self, layer: int) -> RowPlan:
         return RowPlan()
 
     @property
     def reads_memory(self) -> bool:
         return True
+
+    @property
+    def enters(self) -> bool:
+        return False
+
+    @property
+    def looks_ahead(self) -> bool:
+        return False
+
+    def token_width(self, host: Host) -> int:
+        return host.width
 
     def placeholders(self, tokens: int) -> int:
         return 0
@@ -115,7 +125,8 @@ class GatedBlock(nn.Module):
         if reading.memory is None:
             if reading.cache is None or reading.layer not in reading.cache.memory:
                 raise ValueError(f"layer {reading.layer} reads a memory that was never given")
-            return reading.cache.memory[reading.layer]
+            keys, values = reading.cache.memory[reading.layer]
+            return keys, values
         k, v = self.to_kv(reading.memory.tokens).chunk(2, -1)
         pair = split_heads(k, self.heads), split_heads(v, self.heads)
         if reading.cache is not None:

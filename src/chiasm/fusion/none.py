@@ -12,13 +12,23 @@ from chiasm.stream import RowPlan
 class NoFusion:
     """Text alone; images in a prompt are left out, without a row."""
 
-    @property
-    def plan(self) -> RowPlan:
+    def plan(self, layer: int) -> RowPlan:
         return RowPlan()
 
     @property
     def reads_memory(self) -> bool:
         return False
+
+    @property
+    def enters(self) -> bool:
+        return False
+
+    @property
+    def looks_ahead(self) -> bool:
+        return False
+
+    def token_width(self, host: Host) -> int:
+        return host.width
 
     def placeholders(self, tokens: int) -> int:
         return 0

@@ -24,13 +24,23 @@ class PreFusion:
 
     layers: int
 
-    @property
-    def plan(self) -> RowPlan:
+    def plan(self, layer: int) -> RowPlan:
         return RowPlan()
 
     @property
     def reads_memory(self) -> bool:
         return True
+
+    @property
+    def enters(self) -> bool:
+        return True
+
+    @property
+    def looks_ahead(self) -> bool:
+        return False
+
+    def token_width(self, host: Host) -> int:
+        return host.width
 
     def placeholders(self, tokens: int) -> int:
         return tokens

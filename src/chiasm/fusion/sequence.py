@@ -35,13 +35,23 @@ class InSequence:
 
     visual_path: VisualPath = VisualPath.FULL
 
-    @property
-    def plan(self) -> RowPlan:
+    def plan(self, layer: int) -> RowPlan:
         return _PLANS[VisualPath(self.visual_path)]
 
     @property
     def reads_memory(self) -> bool:
         return False
+
+    @property
+    def enters(self) -> bool:
+        return True
+
+    @property
+    def looks_ahead(self) -> bool:
+        return False
+
+    def token_width(self, host: Host) -> int:
+        return host.width
 
     def placeholders(self, tokens: int) -> int:
         return tokens

@@ -23,13 +23,23 @@ class TiedMemory:
     output and feed-forward.
     """
 
-    @property
-    def plan(self) -> RowPlan:
+    def plan(self, layer: int) -> RowPlan:
         return RowPlan(query=TEXT, key_value=ALL, output=TEXT, feed_forward=TEXT)
 
     @property
     def reads_memory(self) -> bool:
         return True
+
+    @property
+    def enters(self) -> bool:
+        return False
+
+    @property
+    def looks_ahead(self) -> bool:
+        return False
+
+    def token_width(self, host: Host) -> int:
+        return host.width
 
     def placeholders(self, tokens: int) -> int:
         return tokens

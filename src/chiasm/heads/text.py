@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from chiasm.layers import Linear
 from chiasm.spec import Host, Work
 from chiasm.spec.work import linear
 
@@ -26,9 +27,11 @@ class TextScores(nn.Module):
 
     def __init__(self, host: Host, embeddings: nn.Embedding) -> None:
         super().__init__()
-        self.lm_head = nn.Linear(host.width, host.vocabulary, bias=False)
+        self.lm_head = Linear(host.width, host.vocabulary, bias=False)
+        self.scale = host.logit_scale
         if host.tied_head:
             self.lm_head.weight = embeddings.weight
 
     def emit(self, hidden: Float[Tensor, "*row width"]) -> Float[Tensor, "*row vocabulary"]:
-        return self.lm_head(hidden)
+        scores = self.lm_head(hidden)
+        return scores if self.scale == 1.0 else scores * self.scale

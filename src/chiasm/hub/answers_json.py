@@ -19,6 +19,7 @@ ROOMS = (
     "connectors",
     "fusion",
     "visibility",
+    "positions",
     "experts",
     "compression",
     "heads",

@@ -1,21 +1,26 @@
 """Neural primitives that several rooms share: attention over pairs, scans, rotary, MLPs."""
 
 from chiasm.layers.attention import attend, attend_slowly, merge_heads, split_heads
-from chiasm.layers.feedforward import GatedMLP, normed_feed_forward
+from chiasm.layers.feedforward import FeedForward, GatedMLP, normed_feed_forward
 from chiasm.layers.grouped import GroupedLinear, grouped_mm, grouped_mm_slowly
 from chiasm.layers.mamba2 import BidirectionalMamba2, CrossMamba2, Mamba2
 from chiasm.layers.positions import sine_positions
 from chiasm.layers.rotary import Rotary, RotaryTables, rotate
 from chiasm.layers.scan_orders import RASTER, ScanOrder
 from chiasm.layers.selective import ScanState
+from chiasm.layers.weights import LayerNorm, Linear, RMSNorm
 
 __all__ = [
     "BidirectionalMamba2",
     "CrossMamba2",
+    "FeedForward",
     "GatedMLP",
+    "GroupedLinear",
+    "LayerNorm",
+    "Linear",
     "Mamba2",
     "RASTER",
-    "GroupedLinear",
+    "RMSNorm",
     "Rotary",
     "RotaryTables",
     "ScanOrder",

@@ -1,4 +1,6 @@
-"""The gated feed-forward of the Llama family."""
+"""Feed-forwards: gated as in the Llama family, or plain."""
+
+from collections.abc import Callable
 
 from torch import Tensor, nn
 from transformers.activations import ACT2FN
@@ -35,3 +37,36 @@ class GatedMLP(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """`[batch, token, width]` to `[batch, token, out]`."""
         return self.down_proj(self.activation(self.gate_proj(x)) * self.up_proj(x))
+
+
+class FeedForward(nn.Module):
+    """A decoder layer's feed-forward over weights that `linear` makes, called with their rows.
+
+    Gated: down(act(gate(x)) * up(x)); plain: down(act(up(x))). `norm` acts on the hidden units.
+    """
+
+    def __init__(
+        self,
+        linear: Callable[[str, int, int], nn.Module],
+        width: int,
+        hidden: int,
+        *,
+        gated: bool,
+        activation: str,
+        norm: nn.Module | None = None,
+    ) -> None:
+        super().__init__()
+        self.gate_proj = linear("gate", width, hidden) if gated else None
+        self.up_proj = linear("up", width, hidden)
+        self.down_proj = linear("down", hidden, width)
+        self.norm = norm
+        self.activation = ACT2FN[activation]
+
+    def forward(self, x: Tensor, reading: object = None) -> Tensor:
+        """`[batch, token, width]` to the same."""
+        up = self.up_proj(x, reading)
+        if self.gate_proj is None:
+            hidden = self.activation(up)
+        else:
+            hidden = self.activation(self.gate_proj(x, reading)) * up
+        return self.down_proj(hidden if self.norm is None else self.norm(hidden, reading), reading)

@@ -15,11 +15,17 @@ class RotaryTables:
 
     cos: Tensor
     sin: Tensor
-    """Negated in the first half, so that a turn is `x cos + swapped(x) sin`."""
+    """Negated at the first of each pair, so that a turn is `x cos + swapped(x) sin`."""
+    interleaved: bool = False
+    """Pairs are neighbours instead of halves."""
+
+    def cut(self, rows: slice) -> "RotaryTables":
+        """A run of rows, as views."""
+        return RotaryTables(self.cos[:, rows], self.sin[:, rows], self.interleaved)
 
 
 class Rotary(nn.Module):
-    """Rotary position embedding (Su et al. 2021, arXiv 2104.09864), half-split layout.
+    """Rotary position embedding (Su et al. 2021, arXiv 2104.09864), half-split or interleaved.
 
     Frequency j turns by `position[axis(j)] * frequency_j`. With one axis all frequencies read it;
     with several, `sections` says how many frequencies each axis owns (M-RoPE, arXiv 2409.12191).
@@ -33,6 +39,7 @@ class Rotary(nn.Module):
         *,
         scale: float = 1.0,
         sections: tuple[int, ...] = (),
+        interleaved: bool = False,
     ) -> None:
         super().__init__()
         if sections and sum(sections) != frequencies.numel():
@@ -43,6 +50,7 @@ class Rotary(nn.Module):
         self.register_buffer("frequencies", frequencies, persistent=False)
         self.scale = scale
         self.sections = sections
+        self.interleaved = interleaved
 
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Self:
         """Frequencies follow the model to a device but never to half precision."""
@@ -63,6 +71,9 @@ class Rotary(nn.Module):
             turned = position.float()[..., :1]
         angles = turned * frequencies
         cos, sin = angles.cos() * self.scale, angles.sin() * self.scale
+        if self.interleaved:
+            pairs = torch.stack([-sin, sin], dim=-1).flatten(-2)
+            return RotaryTables(cos.repeat_interleave(2, dim=-1), pairs, interleaved=True)
         return RotaryTables(torch.cat([cos, cos], dim=-1), torch.cat([-sin, sin], dim=-1))
 
 
@@ -71,5 +82,9 @@ def rotate(
 ) -> Float[Tensor, "batch head token head_width"]:
     """Turn each row of `x` by its tables."""
     cos, sin = tables.cos.unsqueeze(1).to(x.dtype), tables.sin.unsqueeze(1).to(x.dtype)
-    first, second = x.chunk(2, dim=-1)
-    return x * cos + torch.cat([second, first], dim=-1) * sin
+    if tables.interleaved:
+        swapped = x.unflatten(-1, (-1, 2)).flip(-1).flatten(-2)
+    else:
+        first, second = x.chunk(2, dim=-1)
+        swapped = torch.cat([second, first], dim=-1)
+    return x * cos + swapped * sin

@@ -12,6 +12,7 @@ from chiasm.heads import TextHead
 from chiasm.lineages.encoders import CLIP_L_336
 from chiasm.lineages.hosts import NANO, SMOLLM2_135M, VICUNA_7B
 from chiasm.objectives import NextToken
+from chiasm.positions import Sequential
 from chiasm.spec import Answers, Fixed, Scale, Stage, Teaching
 from chiasm.visibility import Causal, Everything, Sight
 
@@ -20,7 +21,7 @@ SCRATCH = Teaching(
     stages=(
         Stage(
             name="scratch",
-            trained=("encoder", "connector", "fusion", "decoder", "head"),
+            trained=("encoder", "connector", "fusion", "tower", "experts", "decoder", "head"),
             learning_rate=5e-4,
             batch=16,
             questions=6,
@@ -36,7 +37,7 @@ ADAPTED = Teaching(
         Stage(name="alignment", trained=("connector", "fusion"), learning_rate=1e-3, share=0.3),
         Stage(
             name="adaptation",
-            trained=("connector", "fusion", "decoder", "head"),
+            trained=("connector", "fusion", "tower", "experts", "decoder", "head"),
             learning_rate=1e-4,
             share=0.7,
         ),
@@ -58,7 +59,7 @@ LLAVA_1_5 = Teaching(
         ),
         Stage(
             name="instruction",
-            trained=("connector", "fusion", "decoder", "head"),
+            trained=("connector", "fusion", "tower", "experts", "decoder", "head"),
             learning_rate=2e-5,
             share=665 / (558 + 665),
             batch=128,
@@ -91,6 +92,7 @@ _NANO = Answers(
     connector=MLP(),
     fusion=InSequence(),
     visibility=Sight(sequence=Causal(), memory=Everything()),
+    positions=Sequential(),
     experts=SharedWeights(),
     compression=NoCompression(),
     head=TextHead(),

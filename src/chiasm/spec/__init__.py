@@ -1,6 +1,15 @@
 """What a system states: component answers, the system itself, geometry, the registry."""
 
-from chiasm.spec.answer import Compression, Connector, Encoder, Fusion, Head, Objective
+from chiasm.spec.answer import (
+    Compression,
+    Connector,
+    Encoder,
+    Experts,
+    Fusion,
+    Head,
+    Objective,
+    Positions,
+)
 from chiasm.spec.answers import Answers, Scale, scale_named
 from chiasm.spec.geometry import (
     Fixed,
@@ -24,6 +33,7 @@ __all__ = [
     "Compression",
     "Connector",
     "Encoder",
+    "Experts",
     "Fixed",
     "Fusion",
     "Geometry",
@@ -32,6 +42,7 @@ __all__ = [
     "NativeResolution",
     "NoViews",
     "Objective",
+    "Positions",
     "Scale",
     "Size",
     "Stage",

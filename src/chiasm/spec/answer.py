@@ -7,9 +7,9 @@ from torch import nn
 
 from chiasm.spec.geometry import Size
 from chiasm.spec.host import Host
-from chiasm.spec.slots import SlotParts, Slots
-from chiasm.spec.work import Work
-from chiasm.stream import RowPlan
+from chiasm.spec.slots import SlotParts, Slots, Weights
+from chiasm.spec.work import LayerRows, Work
+from chiasm.stream import Modality, RowPlan, Rows, TokenTable
 
 
 class Encoder(Protocol):
@@ -30,11 +30,18 @@ class Encoder(Protocol):
 
 
 class Connector(Protocol):
-    """Question 2. `build(width, host_width)` gives a module `Features -> Tokens`."""
+    """Question 2. `build(width, host_width)` gives a module whose verb `connect(features, asked)`
+    gives `Tokens`.
+    """
 
     @property
     def layerwise(self) -> bool:
         """True when every decoder layer owns a projector and the tokens stay features."""
+        ...
+
+    @property
+    def conditioned(self) -> bool:
+        """True when `connect` reads what is asked about the image (`chiasm.stream.Asked`)."""
         ...
 
     def count(self, grid: tuple[int, int]) -> int:
@@ -53,8 +60,23 @@ class Connector(Protocol):
 class Fusion(Protocol):
     """Question 3: where tokens enter, which rows do which work, and what fills the slots."""
 
+    def plan(self, layer: int) -> RowPlan:
+        """Which rows do which work in a layer."""
+        ...
+
     @property
-    def plan(self) -> RowPlan: ...
+    def enters(self) -> bool:
+        """True when connected tokens take placeholder rows of the sequence at its entry."""
+        ...
+
+    @property
+    def looks_ahead(self) -> bool:
+        """True when what becomes of media depends on text that follows them."""
+        ...
+
+    def token_width(self, host: Host) -> int:
+        """Width that the connector is to give tokens: the host's, or a tower's."""
+        ...
 
     @property
     def reads_memory(self) -> bool:
@@ -75,6 +97,30 @@ class Fusion(Protocol):
 
     def cached(self, host: Host, tokens: int) -> int:
         """Numbers that the slots keep of `tokens` memory tokens while decoding."""
+        ...
+
+
+class Experts(Protocol):
+    """Question 5: whose weights process a row, as a maker of the layers' weights."""
+
+    @property
+    def groups(self) -> tuple[Rows, ...]:
+        """Row sets that must be contiguous in storage, because other weights process them."""
+        ...
+
+    @property
+    def lanes(self) -> tuple[Rows, ...]:
+        """Disjoint row sets, each changed by whole layers of its own; () for one lane."""
+        ...
+
+    def weights(self, host: Host) -> Weights: ...
+
+    def idle(self, host: Host, modality: Modality) -> int:
+        """Parameters of the stack that a row of this modality does not pass through."""
+        ...
+
+    def work(self, host: Host, layer: int, rows: LayerRows, name: str) -> Sequence[Work]:
+        """Multiply-adds of one layer, of all its lanes."""
         ...
 
 
@@ -100,3 +146,16 @@ class Objective(Protocol):
     """Question 8, its pure half: `judge(scores, targets)` gives a scalar loss."""
 
     def judge(self, scores: Any, targets: Any) -> Any: ...
+
+
+class Positions(Protocol):
+    """Part of question 4: the rotary position of every row."""
+
+    @property
+    def axes(self) -> int:
+        """Positions a row has."""
+        ...
+
+    def number(self, table: TokenTable) -> TokenTable:
+        """The table with its positions; it comes numbered in reading order, one axis."""
+        ...

@@ -5,7 +5,15 @@ from enum import StrEnum
 from typing import Any
 
 from chiasm.errors import Misuse
-from chiasm.spec.answer import Compression, Connector, Encoder, Fusion, Head
+from chiasm.spec.answer import (
+    Compression,
+    Connector,
+    Encoder,
+    Experts,
+    Fusion,
+    Head,
+    Positions,
+)
 from chiasm.spec.geometry import Views
 from chiasm.spec.host import Host
 from chiasm.spec.teaching import Teaching
@@ -46,7 +54,9 @@ class Answers:
     """3. Where do tokens enter?"""
     visibility: Any
     """4. Who may see whom?"""
-    experts: Any
+    positions: Positions
+    """4b. Where does a row stand?"""
+    experts: Experts
     """5. Whose weights process a token?"""
     compression: Compression
     """6. What is kept, at what precision, how deep?"""
@@ -57,3 +67,11 @@ class Answers:
     host: Host
     template: str
     """Name of the prompt template, stored with every checkpoint."""
+
+    @property
+    def shares_media(self) -> bool:
+        """Whether questions packed behind an image can share its rows: no row of it, and nothing
+        that becomes of it, depends on what follows.
+        """
+        ahead = self.visibility.sequence.looks_ahead or self.fusion.looks_ahead
+        return not ahead and not self.connector.conditioned

@@ -6,7 +6,7 @@ from typing import Any
 
 @dataclass(frozen=True, kw_only=True)
 class Host:
-    """A decoder of the Llama family (Llama, SmolLM2, Mistral, Qwen2/2.5, Qwen3).
+    """A stack of blocks of one kind; with nothing but sizes, a decoder of the Llama family.
 
     `weights` names pretrained parts (an alias or a folder); None means fresh weights.
     """
@@ -29,6 +29,29 @@ class Host:
     query_key_norm: bool = False
     tied_head: bool = False
     activation: str = "silu"
+    arrangement: str = "pre"
+    """Where a layer norms: pre (Llama), post (BERT), parallel (Cohere: one norm, both halves)."""
+    norm: str = "rms"
+    """rms, layer, or layer-without-bias (Cohere)."""
+    sub_norm: bool = False
+    """Norms over what the heads read and over the feed-forward's hidden units (BEiT-3)."""
+    gated: bool = True
+    """Whether the feed-forward has a gate; without one it is down(act(up(x)))."""
+    layer_scale: float | None = None
+    """Start of the learned factor of each update's channels; None: no factor."""
+    positions: str = "rotary"
+    """rotary, learned (a table added to the words), or none."""
+    embedding_norm: bool = False
+    """A norm over the embeddings as they enter (BERT)."""
+    final_norm: bool = True
+    rope_interleaved: bool = False
+    """Rotary pairs are neighbours (2j, 2j+1), as Cohere stores them, instead of halves."""
+    rope_layers: tuple[bool, ...] = ()
+    """Which layers turn queries and keys; () means all of them."""
+    logit_scale: float = 1.0
+    """Factor of a text head's scores."""
+    mixer: Any = None
+    """What stands in attention's place (sizes of a state-space mixer); None: attention."""
     windows: tuple[int | None, ...] = ()
     """Sliding-window length of each layer, None where a layer sees everything; () means none."""
     max_positions: int = 4096
@@ -48,6 +71,19 @@ class Host:
             )
         if self.windows and len(self.windows) != self.depth:
             raise ValueError(f"{len(self.windows)} window lengths given for {self.depth} layers")
+        if self.rope_layers and len(self.rope_layers) != self.depth:
+            raise ValueError(f"{len(self.rope_layers)} rope_layers given for {self.depth} layers")
+        for name, value, known in (
+            ("arrangement", self.arrangement, ("pre", "post", "parallel")),
+            ("norm", self.norm, ("rms", "layer", "layer-without-bias")),
+            ("positions", self.positions, ("rotary", "learned", "none")),
+        ):
+            if value not in known:
+                raise ValueError(f"no {name} is called {value!r}; choose {', '.join(known)}")
+
+    def turns(self, layer: int) -> bool:
+        """Whether a layer turns its queries and keys by their positions."""
+        return self.positions == "rotary" and (not self.rope_layers or self.rope_layers[layer])
 
     def window(self, layer: int) -> int | None:
         """The sliding window of a layer, in rows."""

@@ -1,12 +1,122 @@
-"""How a fusion answer fills the backbone's slots, without importing the backbone."""
+"""The backbone's slots, as protocols: rooms fill them without importing the backbone.
+
+One layer, in order, `n` its norms and h its hidden states:
+
+    h = before(h)                      a memory read with weights of its own; rows overwritten
+    q, k, v of n(h); and joined(...)   further keys and values in the sequence's softmax
+    read = beside(read)                a second softmax, merged before W_o
+    h = h + W_o read
+    h = between(h)                     a read between attention and feed-forward
+    h = h + feed_forward(n(h))
+
+`choose` may leave rows out of the whole layer; a prologue acts on the stream before the first
+layer. Every weight of a layer is made by a `Weights` (question 5), and is called with the rows it
+works on.
+"""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Protocol
 
-from torch import nn
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from chiasm.spec.host import Host
+from chiasm.spec.reading import Chosen, Execution, Inside, Reading
+from chiasm.stream import Rule, Stream
 
 StackMaker = Callable[[int], nn.Module]
 """Makes a stack of so many further decoder blocks, under the rule of fused rows."""
+
+
+class Before(Protocol):
+    """Acts on the hidden states: as a layer begins, or between its two halves."""
+
+    def __call__(
+        self, hidden: Float[Tensor, "batch token width"], reading: Reading
+    ) -> Float[Tensor, "batch token width"]: ...
+
+
+class Beside(Protocol):
+    """Changes what the query rows read `[batch, query, heads * head_width]`, before W_o."""
+
+    def __call__(
+        self, inside: Inside, read: Float[Tensor, "batch query inner"]
+    ) -> Float[Tensor, "batch query inner"]: ...
+
+
+class Joined(Protocol):
+    """Keys and values `[batch, kv_head, memory, head_width]` that share the softmax with the
+    sequence's; `inside.reading.dense_permission` says who sees them.
+    """
+
+    def __call__(self, inside: Inside) -> tuple[Tensor, Tensor]: ...
+
+
+class Choose(Protocol):
+    """Which rows a layer runs; None for all of them."""
+
+    def __call__(
+        self, hidden: Float[Tensor, "batch token width"], reading: Reading
+    ) -> Chosen | None: ...
+
+
+class Prologue(Protocol):
+    """Acts on the stream before the first layer."""
+
+    def __call__(self, stream: Stream, execution: Execution) -> Stream: ...
+
+
+class Site(StrEnum):
+    """A weight of a layer."""
+
+    QUERY = "q"
+    KEY = "k"
+    VALUE = "v"
+    OUTPUT = "o"
+    GATE = "gate"
+    UP = "up"
+    DOWN = "down"
+
+
+class NormSite(StrEnum):
+    """A norm of a layer."""
+
+    ATTENTION = "attention"
+    FEED_FORWARD = "feed_forward"
+    QUERY = "query"
+    KEY = "key"
+    READ = "read"
+    """Over what the heads read, before W_o (sub-LN)."""
+    HIDDEN = "hidden"
+    """Over the feed-forward's hidden units (sub-LN)."""
+    EMBEDDING = "embedding"
+    """Over what enters the stack."""
+    FINAL = "final"
+    """After the last layer."""
+
+
+class Weights(Protocol):
+    """Makes the weights of a stack's layers. What it makes is called as `module(x, reading)`, x
+    `[batch, token, width]` and `reading` of exactly those rows.
+    """
+
+    def linear(self, layer: int, site: Site, width: int, out: int, *, bias: bool) -> nn.Module:
+        """One projection."""
+        ...
+
+    def norm(self, layer: int, site: NormSite, width: int) -> nn.Module:
+        """One norm of the host's kind."""
+        ...
+
+    def feed_forward(self, layer: int) -> nn.Module | None:
+        """A layer's feed-forward; None where the host has none."""
+        ...
+
+    def choose(self, layer: int) -> nn.Module | None:
+        """A router that lets rows skip the layer; None where every row runs it."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -20,9 +130,35 @@ class SlotParts:
     stack: StackMaker
 
 
+Layers = Mapping[int, nn.Module]
+
+
+@dataclass(frozen=True)
+class Tower:
+    """A second live stack, over the media tokens, in lock step with the host's.
+
+    At every link (host layer, tower layer), ascending in both, the two `before` slots of those
+    layers read the other stack's state as it is then, both before either changes.
+    """
+
+    host: Host
+    """The tower's own sizes; media tokens come in its width."""
+    rule: Rule
+    """Among the tower's rows."""
+    links: tuple[tuple[int, int], ...]
+    before: Layers
+    """By tower layer: what reads the host's rows. The host's side is in `Slots.before`."""
+    rule_back: Rule
+    """Which of the host's rows a tower row reads; the other way is the memory's rule."""
+
+
 @dataclass(frozen=True)
 class Slots:
-    """Modules for the `before` slots, by layer, and for the prologue of the stack."""
+    """Modules by layer for each slot, the prologue of the stack, and the tower beside it."""
 
-    before: Mapping[int, nn.Module] = field(default_factory=dict[int, nn.Module])
+    before: Layers = field(default_factory=dict[int, nn.Module])
+    joined: Layers = field(default_factory=dict[int, nn.Module])
+    beside: Layers = field(default_factory=dict[int, nn.Module])
+    between: Layers = field(default_factory=dict[int, nn.Module])
     prologue: nn.Module | None = None
+    tower: Tower | None = None

@@ -1,8 +1,11 @@
 """One line of a bill: the multiply-adds of one operation, by part of the model."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol
+
+from chiasm.stream import Modality, Rows
 
 
 class Reads(StrEnum):
@@ -59,6 +62,36 @@ class _Sizes(Protocol):
     def head_width(self) -> int: ...
     @property
     def ff_width(self) -> int: ...
+    @property
+    def gated(self) -> bool: ...
+
+
+@dataclass(frozen=True)
+class LayerRows:
+    """How many rows of each modality do which work in one layer, and the pairs it attends."""
+
+    query: Mapping[Modality, int]
+    key_value: Mapping[Modality, int]
+    output: Mapping[Modality, int]
+    feed_forward: Mapping[Modality, int]
+    pairs: int
+
+    def work(self, host: "_Sizes", name: str) -> tuple[Work, ...]:
+        """The layer's bill where one set of weights processes every row."""
+        return decoder_layer(
+            host,
+            sum(self.key_value.values()),
+            self.pairs,
+            name,
+            query_rows=sum(self.query.values()),
+            output_rows=sum(self.output.values()),
+            feed_forward_rows=sum(self.feed_forward.values()),
+        )
+
+
+def rows_in(counts: Mapping[Modality, int], rows: Rows) -> int:
+    """How many of the counted rows belong to a set."""
+    return sum(count for modality, count in counts.items() if modality in rows.modalities)
 
 
 def decoder_layer(
@@ -71,7 +104,7 @@ def decoder_layer(
     output_rows: int | None = None,
     feed_forward_rows: int | None = None,
 ) -> tuple[Work, ...]:
-    """One Llama block: `rows` make keys and values, `pairs` are attended.
+    """One block of attention and feed-forward: `rows` make keys and values, `pairs` are attended.
 
     The other row sets default to `rows`.
     """
@@ -91,5 +124,11 @@ def decoder_layer(
             host.head_width,
             reads=Reads.SEQUENCE,
         ),
-        linear("decoder", f"{name} feed-forward", thinking, host.width, 3 * host.ff_width),
+        feed_forward(host, thinking, f"{name} feed-forward"),
     )
+
+
+def feed_forward(host: _Sizes, rows: int, name: str) -> Work:
+    """A feed-forward of the host's kind on so many rows: three matrices gated, two plain."""
+    matrices = 3 if host.gated else 2
+    return linear("decoder", name, rows, host.width, matrices * host.ff_width)

@@ -1,9 +1,9 @@
 """Token identity: the types that flow between rooms. Imports nothing of ours."""
 
-from chiasm.stream.features import Features, Memory, Tokens
+from chiasm.stream.features import Asked, Features, Memory, Tokens
 from chiasm.stream.identity import SHARED, Modality, Role
 from chiasm.stream.permission import Permission
-from chiasm.stream.plan import ALL, MEDIA, TEXT, RowPlan, Rows
+from chiasm.stream.plan import ALL, MEDIA, NONE, TEXT, RowPlan, Rows, groups_of
 from chiasm.stream.rule import Rule, as_mask
 from chiasm.stream.stream import Inputs, Stream
 from chiasm.stream.table import TokenTable
@@ -11,8 +11,10 @@ from chiasm.stream.table import TokenTable
 __all__ = [
     "ALL",
     "MEDIA",
+    "NONE",
     "SHARED",
     "TEXT",
+    "Asked",
     "Features",
     "Inputs",
     "Memory",
@@ -26,4 +28,5 @@ __all__ = [
     "TokenTable",
     "Tokens",
     "as_mask",
+    "groups_of",
 ]

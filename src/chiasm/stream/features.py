@@ -1,8 +1,9 @@
 """What an encoder gives, what a connector makes of it, and what a layer may read of it."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from chiasm.stream.table import TokenTable
@@ -39,3 +40,17 @@ class Memory:
     def with_tokens(self, tokens: Float[Tensor, "batch memory width"]) -> "Memory":
         """The same identities, other values (a layer's own projection of them)."""
         return replace(self, tokens=tokens)
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What is asked about each image: its sample's text, answers left out."""
+
+    ids: Int[Tensor, "image token"]
+    embeddings: Float[Tensor, "image token width"]
+    """The host's word embeddings of these ids."""
+    valid: Bool[Tensor, "image token"]
+    browse: Callable[[], Float[Tensor, "image width"]]
+    """Runs the whole model once without a condition, and without gradient: the last hidden state
+    of each prompt.
+    """

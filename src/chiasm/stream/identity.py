@@ -12,6 +12,10 @@ class Modality(IntEnum):
     AUDIO = 3
     SPEECH = 4
     DOCUMENT = 5
+    LATENT = 6
+    """Latents of an image that is being made, noised or clean."""
+    LEARNED = 7
+    """Learned rows: fusion tokens, queries, a slot that a layer fills."""
 
 
 class Role(IntEnum):

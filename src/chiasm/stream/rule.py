@@ -108,13 +108,12 @@ class Not(Rule):
 
 @dataclass(frozen=True)
 class QueryRows(Rule):
-    """The querying row belongs to a set of a row plan: how a plan reads as a mask."""
+    """The querying row belongs to a row set: how a plan reads as a mask."""
 
     rows: Rows
 
     def permit(self, q: Side, k: Side) -> Tensor:
-        media = q.modality > 0
-        return (media & self.rows.media) | (~media & self.rows.text)
+        return self.rows.holds(q.modality)
 
 
 @dataclass(frozen=True)
@@ -131,13 +130,12 @@ class OwnRow(Rule):
 
 @dataclass(frozen=True)
 class KeyRows(Rule):
-    """The row that is seen belongs to a set of a row plan."""
+    """The row that is seen belongs to a row set."""
 
     rows: Rows
 
     def permit(self, q: Side, k: Side) -> Tensor:
-        media = k.modality > 0
-        return (media & self.rows.media) | (~media & self.rows.text)
+        return self.rows.holds(k.modality)
 
 
 def as_mask(plan: RowPlan, rule: Rule) -> Rule:

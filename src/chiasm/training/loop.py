@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
+from torch import Tensor
 from torch.optim import AdamW
 
 from chiasm.data import Dataset
@@ -189,7 +190,7 @@ class Trainer:
                     break
                 window = next(ahead)
                 rate = set_rate(adam, stage, chosen.within(at, progress))
-                loss, norm = self._step(stage, window, adam)
+                loss, norm, auxiliary = self._step(stage, window, adam)
                 if watch is not None:
                     watch.after_step(images=window.images > 0)
                     watch = None if watch.done else watch
@@ -202,6 +203,7 @@ class Trainer:
                     loss=loss,
                     lr=rate,
                     gradient_norm=norm,
+                    auxiliary=auxiliary,
                     tokens_per_second=window.tokens / (time.perf_counter() - started),
                     seconds=self.position.seconds,
                     progress=progress,
@@ -220,21 +222,27 @@ class Trainer:
             self.position = replace(self.position, progress=1.0)
             self._save(adam)
 
-    def _step(self, stage: Stage, window: Window, adam: AdamW) -> tuple[float, float]:
-        """One update; returns the loss and gradient norm before it."""
+    def _step(
+        self, stage: Stage, window: Window, adam: AdamW
+    ) -> tuple[float, float, dict[str, float]]:
+        """One update; returns the loss, the gradient norm and the layers' own losses before it."""
         device = self.model.device
         adam.zero_grad(set_to_none=True)
-        losses = []
+        losses: list[Tensor] = []
+        auxiliary: dict[str, Tensor] = {}
         for piece in window.pieces:
             with precisions.autocast(self.precision, device):
-                loss = self.model.loss(piece.to(device), total=window.labels)
+                taught = self.model.losses(piece.to(device), total=window.labels)
             # Text without images depends on nothing that learns while only the connector does.
-            if loss.requires_grad:
-                loss.backward()
-            losses.append(loss.detach())
+            if taught.total.requires_grad:
+                taught.total.backward()
+            losses.append(taught.main.detach())
+            for name, value in taught.auxiliary.items():
+                auxiliary[name] = auxiliary.get(name, value.new_zeros(())) + value.detach()
         norm = clip(adam, stage.clip)
-        # One transfer for both numbers, before the update: a broken step leaves the weights whole.
-        loss, norm = torch.stack([torch.stack(losses).sum(), norm]).tolist()
+        # One transfer for all numbers, before the update: a broken step leaves the weights whole.
+        numbers = torch.stack([torch.stack(losses).sum(), norm, *auxiliary.values()]).tolist()
+        loss, norm, *others = numbers
         for name, value in (("loss", loss), ("gradient norm", norm)):
             if not math.isfinite(value):
                 raise ChiasmError(
@@ -242,7 +250,7 @@ class Trainer:
                     f"{listed(window.ids)}; lower the learning rate or look at these samples"
                 )
         adam.step()
-        return loss, norm
+        return loss, norm, dict(zip(auxiliary, others, strict=True))
 
     def _advance(self, stage: Stage, window: Window, progress: float, started: float) -> None:
         self.position = replace(

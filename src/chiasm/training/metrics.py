@@ -3,7 +3,7 @@
 import json
 import os
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Self
 
@@ -24,6 +24,8 @@ class Metrics:
     """Mean over the step's taught ids, before its update."""
     lr: float
     gradient_norm: float
+    auxiliary: dict[str, float] = field(default_factory=dict)
+    """The layers' own losses (a router's balance), by name; no part of `loss`."""
     tokens_per_second: float
     seconds: float
     """Spent on steps so far."""

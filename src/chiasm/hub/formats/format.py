@@ -11,17 +11,25 @@ from chiasm.experts import SharedWeights
 from chiasm.heads import TextHead
 from chiasm.hub.names import Names
 from chiasm.objectives import NextToken
+from chiasm.positions import Sequential
 from chiasm.spec import Answers, Stage, Teaching
 from chiasm.visibility import Causal, Everything, Sight
 
 CONTINUED = Teaching(
     objective=NextToken(),
-    stages=(Stage(name="continued", trained=("connector", "decoder", "head"), learning_rate=2e-5),),
+    stages=(
+        Stage(
+            name="continued",
+            trained=("connector", "fusion", "experts", "decoder", "head"),
+            learning_rate=2e-5,
+        ),
+    ),
 )
 """How a published checkpoint is taught further: all but the encoder, gently."""
 
 PLAIN: Mapping[str, Any] = {
     "visibility": Sight(sequence=Causal(), memory=Everything()),
+    "positions": Sequential(),
     "experts": SharedWeights(),
     "compression": NoCompression(),
     "head": TextHead(),

@@ -1,0 +1,5 @@
+"""Part of question 4: where does a row stand? One verb, `number`."""
+
+from chiasm.positions.sequential import Sequential
+
+__all__ = ["Sequential"]
