@@ -8,7 +8,7 @@ from chiasm.data.pixels import CLIP, SIGLIP
 from chiasm.encoders import TransformersVision
 from chiasm.errors import ChiasmError
 from chiasm.fusion import InSequence
-from chiasm.hub import preprocessing
+from chiasm.hub import examples, preprocessing
 from chiasm.hub.formats.format import CONTINUED, PLAIN, Format, SpecialTokens, pair
 from chiasm.hub.hosts import config_of, host_of
 from chiasm.hub.names import Names, llava
@@ -95,4 +95,6 @@ FORMAT = Format(
     preprocessing=preprocessing.one_size,
     names=_names,
     headless_names=_names,
+    example=examples.flat,
+    connector="model.multi_modal_projector",
 )

@@ -9,6 +9,7 @@ from chiasm.compression import NoCompression
 from chiasm.errors import ChiasmError
 from chiasm.experts import SharedWeights
 from chiasm.heads import TextHead
+from chiasm.hub.examples import Show
 from chiasm.hub.names import Names
 from chiasm.objectives import NextToken
 from chiasm.positions import Sequential
@@ -83,6 +84,10 @@ class Format:
     """The answers with the preprocessing that a folder states."""
     names: Callable[[Any], Names]
     headless_names: Callable[[Any], Names]
+    example: Show
+    """Random images in the form in which the class takes them."""
+    connector: str | None = None
+    """Where transformers' class with a head holds its connector."""
     opened_by: str = "AutoModelForImageTextToText"
     """The transformers Auto class that opens it."""
 

@@ -9,7 +9,7 @@ from chiasm.data.pixels import SIGLIP
 from chiasm.encoders import TransformersVision
 from chiasm.errors import ChiasmError
 from chiasm.fusion import InSequence
-from chiasm.hub import preprocessing
+from chiasm.hub import examples, preprocessing
 from chiasm.hub.formats.format import CONTINUED, PLAIN, Format, SpecialTokens
 from chiasm.hub.hosts import config_of, host_of
 from chiasm.hub.names import idefics
@@ -77,4 +77,6 @@ FORMAT = Format(
     preprocessing=preprocessing.native,
     names=lambda config: idefics("model."),
     headless_names=lambda config: idefics(""),
+    example=examples.native,
+    connector="model.connector",
 )

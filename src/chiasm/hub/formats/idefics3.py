@@ -12,7 +12,7 @@ from chiasm.data.pixels import SIGLIP
 from chiasm.encoders import TransformersVision
 from chiasm.errors import ChiasmError
 from chiasm.fusion import InSequence
-from chiasm.hub import preprocessing
+from chiasm.hub import examples, preprocessing
 from chiasm.hub.formats.format import CONTINUED, PLAIN, Format, SpecialTokens, pair
 from chiasm.hub.hosts import config_of, host_of
 from chiasm.hub.names import idefics
@@ -76,4 +76,6 @@ FORMAT = Format(
     preprocessing=preprocessing.squashed,
     names=lambda config: idefics("model.", _CONNECTOR),
     headless_names=lambda config: idefics("", _CONNECTOR),
+    example=examples.tiled,
+    connector="model.connector",
 )

@@ -4,16 +4,19 @@ Towers are the vision models of transformers, and Pixtral's (arXiv 2410.07073), 
 """
 
 import copy
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+
+import torch
 
 from chiasm.connectors import MLP
 from chiasm.data.pixels import CLIP, SIGLIP
 from chiasm.encoders import RotaryViT, TransformersVision
 from chiasm.errors import ChiasmError
 from chiasm.fusion import InSequence
-from chiasm.hub import pixtral, preprocessing
+from chiasm.hub import examples, pixtral, preprocessing
 from chiasm.hub.formats.format import CONTINUED, PLAIN, Format, SpecialTokens, pair
 from chiasm.hub.hosts import config_of, host_of
 from chiasm.hub.names import Names, llava
@@ -98,6 +101,11 @@ def _preprocessing(answers: Answers, folder: Path) -> Answers:
     return (preprocessing.one_size if one else preprocessing.longest_edge)(answers, folder)
 
 
+def _show(answers: Answers, counts: Sequence[int], generator: torch.Generator) -> examples.Shown:
+    one = type(answers.views) is Fixed
+    return (examples.flat if one else examples.sized)(answers, counts, generator)
+
+
 FORMAT = Format(
     classes={"llava": ("LlavaForConditionalGeneration", "LlavaModel")},
     encoders=(TransformersVision, RotaryViT),
@@ -108,4 +116,6 @@ FORMAT = Format(
     preprocessing=_preprocessing,
     names=_names,
     headless_names=_names,
+    example=_show,
+    connector="model.multi_modal_projector",
 )

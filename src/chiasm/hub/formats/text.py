@@ -6,7 +6,7 @@ from chiasm.connectors import NoConnector
 from chiasm.data.pixels import SIGLIP
 from chiasm.encoders import NoEncoder
 from chiasm.fusion import NoFusion
-from chiasm.hub import names, preprocessing
+from chiasm.hub import examples, names, preprocessing
 from chiasm.hub.formats.format import CONTINUED, PLAIN, Format, SpecialTokens
 from chiasm.hub.hosts import FAMILIES, config_of, host_of
 from chiasm.spec import Answers, NoViews
@@ -39,5 +39,6 @@ FORMAT = Format(
     preprocessing=preprocessing.none,
     names=lambda config: names.CAUSAL,
     headless_names=lambda config: names.HEADLESS,
+    example=examples.nothing,
     opened_by="AutoModelForCausalLM",
 )

@@ -32,7 +32,18 @@ def align(config: Any, stored: Mapping[str, Stored]) -> Plan:
     if given != "AlignModel":
         raise ChiasmError(f"{given!r} is not read; known: AlignModel")
     names = ("vision_model.", "text_model.", "text_projection.", "temperature")
-    return Plan(lambda: Align(config), Names(tuple((name, name) for name in names)))
+
+    def example(generator: torch.Generator) -> dict[str, Tensor]:
+        words, side = config.text_config.vocab_size, config.vision_config.image_size
+        mask = torch.ones(2, 7, dtype=torch.long)
+        mask[1, 4:] = 0
+        return {
+            "input_ids": torch.randint(1, words, (2, 7), generator=generator),
+            "attention_mask": mask,
+            "pixel_values": torch.randn(2, 3, side, side, generator=generator),
+        }
+
+    return Plan(lambda: Align(config), Names(tuple((name, name) for name in names)), example)
 
 
 class Align(nn.Module):

@@ -55,7 +55,17 @@ def perceiver(config: Any, stored: Mapping[str, Stored]) -> Plan:
         words_of = (config.vocab_size, config.max_position_embeddings) if words else None
         return PerceiverFolder(stack, width, words=words_of, classes=classes)
 
-    return Plan(make, _names(prefix, stack.depth))
+    def example(generator: torch.Generator) -> dict[str, Tensor]:
+        if classes is not None:
+            return {"pixel_values": torch.randn(1, 3, 224, 224, generator=generator)}
+        return {"inputs": torch.randn(2, 11, width, generator=generator)}
+
+    encoder = f"{prefix}encoder."
+    stages = [("read", "stack.reads.0", f"{encoder}cross_attention")]
+    for at in range(stack.depth):
+        stages.append((f"layers.{at}", f"stack.block.{at}", f"{encoder}self_attends.{at}"))
+    # transformers' class does not open words in front by itself.
+    return Plan(make, _names(prefix, stack.depth), None if words else example, tuple(stages))
 
 
 def stack_of(config: Any) -> LatentStack:

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
+import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 from transformers.modeling_outputs import BaseModelOutputWithPooling
@@ -27,7 +28,15 @@ def pixtral(config: Any, stored: Mapping[str, Stored]) -> Plan:
         raise ChiasmError(f"{given!r} is not read; known: PixtralVisionModel")
     encoder = encoder_of(config, tuple(range(config.num_hidden_layers + 1)))
     pairs = tuple((f"encoder.{ours}", theirs) for ours, theirs in PIXTRAL)
-    return Plan(lambda: PixtralTower(encoder), Names(pairs))
+
+    def example(generator: torch.Generator) -> dict[str, Tensor]:
+        # Of one size, so that each layer holds as many tokens packed as padded.
+        side = encoder.patch
+        return {"pixel_values": torch.randn(2, 3, 3 * side, 4 * side + 1, generator=generator)}
+
+    depth = range(config.num_hidden_layers)
+    layers = ((f"layers.{at}", f"encoder.layers.{at}", f"transformer.layers.{at}") for at in depth)
+    return Plan(lambda: PixtralTower(encoder), Names(pairs), example, tuple(layers))
 
 
 class PixtralTower(nn.Module):

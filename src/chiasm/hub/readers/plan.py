@@ -4,7 +4,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from torch import nn
+import torch
+from torch import Tensor, nn
 
 from chiasm.hub.names import Names
 from chiasm.hub.tensors import Stored
@@ -17,6 +18,10 @@ class Plan:
     make: Callable[[], nn.Module]
     """Makes the module anew; called on the meta device first, to compare names and shapes."""
     names: Names
+    example: Callable[[torch.Generator], dict[str, Tensor]] | None = None
+    """Random keyword inputs."""
+    stages: tuple[tuple[str, str, str], ...] = ()
+    """(name, path in the module, path in transformers' class) of what both pass, in order."""
 
 
 Reader = Callable[[Any, Mapping[str, Stored]], Plan]

@@ -1,0 +1,133 @@
+"""Random inputs for a folder: words, and images in the form in which its format takes them."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from chiasm.spec import Answers
+
+Shape = tuple[int, int]
+
+
+@dataclass(frozen=True)
+class Shown:
+    """The images of a batch, and how many image tokens each of a sample's images has."""
+
+    media: dict[str, Tensor]
+    marks: list[list[int]]
+
+
+Show = Callable[[Answers, Sequence[int], torch.Generator], Shown]
+"""(answers, images of each sample, generator) to the images."""
+
+
+def nothing(answers: Answers, counts: Sequence[int], generator: torch.Generator) -> Shown:
+    """A format that looks at nothing."""
+    return Shown({}, [[] for _ in counts])
+
+
+def flat(answers: Answers, counts: Sequence[int], generator: torch.Generator) -> Shown:
+    """`pixel_values` `[image, 3, height, width]`, all of the one size of the views."""
+    [view] = answers.views.plan((64, 64))
+    marks = _marks(answers, view.target)
+    return Shown(
+        {"pixel_values": _noise((sum(counts), 3, *view.target), generator)},
+        [[marks] * count for count in counts],
+    )
+
+
+def tiled(answers: Answers, counts: Sequence[int], generator: torch.Generator) -> Shown:
+    """`[sample, image, 3, height, width]` of one size, the last image's right edge masked out."""
+    [view] = answers.views.plan((64, 64))
+    mask = _mask(counts, view.target)
+    mask[0, 0, :, view.target[1] // 2 :] = 0
+    return _nested(answers, counts, mask, generator, lambda _: view.target)
+
+
+def native(answers: Answers, counts: Sequence[int], generator: torch.Generator) -> Shown:
+    """`[sample, image, 3, height, width]` of two sizes, padded to the larger."""
+    patch = _patch(answers)
+    mask = _mask(counts, (4 * patch, 5 * patch))
+    mask[0, 0, 3 * patch :] = 0
+    mask[0, 0, :, 2 * patch :] = 0
+    return _nested(answers, counts, mask, generator, lambda size: size)
+
+
+def sized(answers: Answers, counts: Sequence[int], generator: torch.Generator) -> Shown:
+    """`pixel_values` padded to the largest image, and the `image_sizes` of all."""
+    patch = _patch(answers)
+    largest = (4 * patch, 5 * patch)
+    sizes = [(3 * patch, 2 * patch), *[largest] * (sum(counts) - 1)]
+    marks = iter([_marks(answers, size) for size in sizes])
+    media = {
+        "pixel_values": _noise((sum(counts), 3, *largest), generator),
+        "image_sizes": torch.tensor(sizes),
+    }
+    return Shown(media, [[next(marks) for _ in range(count)] for count in counts])
+
+
+def _nested(
+    answers: Answers,
+    counts: Sequence[int],
+    mask: Tensor,
+    generator: torch.Generator,
+    counted: Callable[[Shape], Shape],
+) -> Shown:
+    size = (mask.shape[-2], mask.shape[-1])
+    pixels = _noise((*mask.shape[:2], 3, *size), generator) * mask.unsqueeze(2)
+    marks = _marks(answers, counted(size))
+    return Shown(
+        {"pixel_values": pixels, "pixel_attention_mask": mask},
+        [[marks] * count for count in counts],
+    )
+
+
+def _mask(counts: Sequence[int], size: Shape) -> Tensor:
+    mask = torch.zeros(len(counts), max(counts), *size, dtype=torch.long)
+    for sample, count in zip(mask, counts, strict=True):
+        sample[:count] = 1
+    return mask
+
+
+def _marks(answers: Answers, size: Shape) -> int:
+    count = answers.connector.count(answers.encoder.grid(size))
+    return max(answers.fusion.placeholders(answers.compression.count(count)), 1)
+
+
+def _patch(answers: Answers) -> int:
+    """Pixels of a patch's side, from the grid of a large square."""
+    return 8192 // answers.encoder.grid((8192, 8192))[0]
+
+
+def _noise(shape: tuple[int, ...], generator: torch.Generator) -> Float[Tensor, "..."]:
+    return torch.randn(shape, generator=generator)
+
+
+def prompts(
+    vocabulary: int,
+    reserved: Sequence[int],
+    image: int | None,
+    marks: Sequence[Sequence[int]],
+    generator: torch.Generator,
+) -> dict[str, Tensor]:
+    """Words around each sample's image tokens, padded on the left to one length."""
+    free = [word for word in range(vocabulary) if word not in reserved and word != image]
+    rows: list[Any] = []
+    for number, sample in enumerate(marks):
+        row = _words(free, 5 + number, generator)
+        for each in sample:
+            row += [image] * each + _words(free, 1, generator)
+        rows.append(row + _words(free, 4, generator))
+    length = max(map(len, rows))
+    return {
+        "input_ids": torch.tensor([[free[0]] * (length - len(row)) + row for row in rows]),
+        "attention_mask": torch.tensor([[0] * (length - len(r)) + [1] * len(r) for r in rows]),
+    }
+
+
+def _words(free: Sequence[int], count: int, generator: torch.Generator) -> list[int]:
+    return [free[int(at)] for at in torch.randint(len(free), (count,), generator=generator)]
