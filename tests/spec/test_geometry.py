@@ -1,5 +1,6 @@
 """Token counts from sizes, against transformers' own resizing where a processor has one."""
 
+import math
 import random
 from dataclasses import dataclass
 
@@ -12,7 +13,7 @@ from chiasm.compression import NoCompression, QueryCompression
 from chiasm.connectors import MLP, PerceiverResampler
 from chiasm.encoders import VisionTransformer
 from chiasm.fusion import InSequence, NoFusion, PreFusion
-from chiasm.spec import Fixed, NativeResolution, NoViews, geometry
+from chiasm.spec import EqualArea, Fixed, NativeResolution, NoViews, geometry
 
 VIT = VisionTransformer(patch=8, width=16, depth=1, heads=2, ff_width=16)
 EDGES = SizeDict(shortest_edge=378, longest_edge=980)
@@ -105,3 +106,16 @@ def test_compression_and_fusion_decide_the_rows():
     kept = QueryCompression(side=2, heads=1)
     plan = geometry(Counted(Fixed(24, 40), compression=kept, fusion=PreFusion(layers=1)), (9, 9))
     assert (plan.tokens, plan.kept, plan.placeholders) == (15, 4, 4)
+
+
+def test_equal_area_keeps_aspect_and_rounds_up():
+    """EVEv2: sides scaled to an area of S x S, each rounded up to a multiple of 32."""
+    views = EqualArea(side=1600, multiple=32)
+    assert views.plan((100, 100))[0].target == (1600, 1600)
+    for height, width in sizes(300):
+        (view,) = views.plan((height, width))
+        scale = 1600 / (height * width) ** 0.5
+        assert view.target == (
+            32 * math.ceil(height * scale / 32 - 1e-9),
+            32 * math.ceil(width * scale / 32 - 1e-9),
+        )

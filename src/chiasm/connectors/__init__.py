@@ -1,15 +1,23 @@
 """Question 2: how do features become tokens of the host? One verb, `connect`."""
 
+from chiasm.connectors.aria import AriaConnector
+from chiasm.connectors.code_embedding import CodeEmbedding
 from chiasm.connectors.idefics2 import Idefics2Connector
 from chiasm.connectors.layerwise import PerLayer
+from chiasm.connectors.learned_rows import LearnedRows
 from chiasm.connectors.mamba_scan import MambaScan
 from chiasm.connectors.mlp import MLP, Linear, NormedMLP
 from chiasm.connectors.none import NoConnector
 from chiasm.connectors.perceiver import PerceiverResampler
+from chiasm.connectors.query_ladder import QueryLadder
 from chiasm.connectors.shuffle import ShuffleLinear, ShuffleSwiGLU
 from chiasm.connectors.temporal_scan import TemporalScan
 
 __all__ = [
+    "QueryLadder",
+    "LearnedRows",
+    "CodeEmbedding",
+    "AriaConnector",
     "MLP",
     "Idefics2Connector",
     "Linear",

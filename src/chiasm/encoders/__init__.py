@@ -1,6 +1,8 @@
 """Question 1: how do raw media become features? One verb, `encode`."""
 
 from chiasm.encoders.channels import ChannelConcat
+from chiasm.encoders.colour_codes import ColourCodes
+from chiasm.encoders.conv_patches import ConvPatches
 from chiasm.encoders.efficientnet_lite import EfficientNetLite0
 from chiasm.encoders.frames import FrameStack
 from chiasm.encoders.latent_stack import LatentStack
@@ -12,6 +14,8 @@ from chiasm.encoders.vit import VisionTransformer
 
 __all__ = [
     "ChannelConcat",
+    "ColourCodes",
+    "ConvPatches",
     "EfficientNetLite0",
     "FrameStack",
     "LatentStack",

@@ -12,6 +12,7 @@ from chiasm.spec.answer import (
 )
 from chiasm.spec.answers import Answers, Scale, scale_named
 from chiasm.spec.geometry import (
+    EqualArea,
     Fixed,
     Geometry,
     NativeResolution,
@@ -34,6 +35,7 @@ __all__ = [
     "Connector",
     "Encoder",
     "Experts",
+    "EqualArea",
     "Fixed",
     "Fusion",
     "Geometry",

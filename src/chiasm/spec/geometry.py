@@ -4,6 +4,7 @@ Data, model, cost and server all call `geometry`; there is no second count anywh
 """
 
 from dataclasses import dataclass
+from math import isqrt
 from typing import Protocol, runtime_checkable
 
 Size = tuple[int, int]
@@ -81,6 +82,31 @@ class NativeResolution:
         elif height > width and height > self.longest:
             height, width = self.longest, int(self.longest * aspect)
         return max(height, self.shortest), max(width, self.shortest)
+
+
+@dataclass(frozen=True)
+class EqualArea:
+    """The image at its own aspect ratio, about `side` x `side` pixels in all; each edge is rounded
+    up to a multiple of `multiple` (EVEv2, arXiv 2502.06788).
+    """
+
+    side: int
+    multiple: int
+
+    def plan(self, size: Size) -> tuple[View, ...]:
+        _check(size)
+        # Integers throughout: ceil(side * sqrt(h / w) / multiple), and the same for w.
+        height, width = (
+            self.multiple * _ceil_root(self.side**2 * edge, self.multiple**2 * other)
+            for edge, other in (size, size[::-1])
+        )
+        return (View(_WHOLE, (height, width), "native"),)
+
+
+def _ceil_root(numerator: int, denominator: int) -> int:
+    """The least integer whose square is at least the quotient."""
+    root = isqrt(-(-numerator // denominator))
+    return root if root * root * denominator >= numerator else root + 1
 
 
 def _halves(length: int) -> tuple[tuple[float, float, int], tuple[float, float, int]]:
