@@ -1,5 +1,45 @@
 """Question 5: whose weights process a token? One verb, `route`."""
 
+from chiasm.experts.adapted import AdaptedWeights, merge_adapters
+from chiasm.experts.adapters import GroupLoRA, LoRA, PromptLoRA, TaskLoRA
+from chiasm.experts.by_group import WeightsByGroup
+from chiasm.experts.depths import MixtureOfDepths
+from chiasm.experts.mixture import MixtureOfExperts
+from chiasm.experts.penalties import Balance, ModalityBand, Prediction, Variation, ZLoss
+from chiasm.experts.router import Router
+from chiasm.experts.routes import blocks, everyone
+from chiasm.experts.selection import (
+    ExpertChoice,
+    FixedShares,
+    SoftMixture,
+    TopLogits,
+    TopProbabilities,
+)
 from chiasm.experts.shared import PlainWeights, SharedWeights
 
-__all__ = ["PlainWeights", "SharedWeights"]
+__all__ = [
+    "AdaptedWeights",
+    "Balance",
+    "ExpertChoice",
+    "FixedShares",
+    "GroupLoRA",
+    "LoRA",
+    "MixtureOfDepths",
+    "MixtureOfExperts",
+    "ModalityBand",
+    "PlainWeights",
+    "Prediction",
+    "PromptLoRA",
+    "Router",
+    "SharedWeights",
+    "SoftMixture",
+    "TaskLoRA",
+    "TopLogits",
+    "TopProbabilities",
+    "Variation",
+    "WeightsByGroup",
+    "ZLoss",
+    "blocks",
+    "everyone",
+    "merge_adapters",
+]

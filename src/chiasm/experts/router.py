@@ -28,6 +28,8 @@ class Router:
     penalties: tuple[Penalty, ...]
     apart: bool = False
     """Whether each group has scores of its own, over the experts that it may use."""
+    noise: float = 0.0
+    """Deviation of normal noise on the scores while training."""
     predictors: int = 0
     """Hidden units of each expert's causal predictor, which replaces a selection that looks ahead
     outside of training; 0: none."""
@@ -91,6 +93,8 @@ class Routing(nn.Module):
         router = self.router
         eligible = self.open_to[group]
         scores = self.gate(x).float().gather(1, self.columns[group])
+        if self.training and router.noise:
+            scores = scores + router.noise * torch.randn_like(scores)
         logits = scores.masked_fill(~eligible, torch.finfo(scores.dtype).min)
         seen = Scores(logits, eligible, group, counted, router.eligibility)
         if self.predictors is None:
@@ -133,6 +137,6 @@ class Predictors(nn.Module):
         self.out = nn.Parameter(torch.randn(experts, hidden) * hidden**-0.5)
         self.bias = nn.Parameter(torch.zeros(experts))
 
-    def forward(self, x: Float[Tensor, "row width"]) -> Float[Tensor, "row expert"]:
+    def forward(self, x: Float[Tensor, "*row width"]) -> Float[Tensor, "*row expert"]:
         units = nn.functional.silu(self.hidden(x)).unflatten(-1, self.out.shape)
-        return torch.einsum("reh,eh->re", units, self.out.to(units.dtype)) + self.bias
+        return torch.einsum("...eh,eh->...e", units, self.out.to(units.dtype)) + self.bias

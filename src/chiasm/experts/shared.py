@@ -24,6 +24,10 @@ class SharedWeights:
     def lanes(self) -> tuple[Rows, ...]:
         return ()
 
+    @property
+    def looks_ahead(self) -> bool:
+        return False
+
     def weights(self, host: Host) -> "PlainWeights":
         return PlainWeights(host)
 

@@ -113,6 +113,11 @@ class Experts(Protocol):
         """Disjoint row sets, each changed by whole layers of its own; () for one lane."""
         ...
 
+    @property
+    def looks_ahead(self) -> bool:
+        """Whether, outside of training, the weights of a row depend on later rows."""
+        ...
+
     def weights(self, host: Host) -> Weights: ...
 
     def idle(self, host: Host, modality: Modality) -> int:

@@ -74,4 +74,5 @@ class Answers:
         that becomes of it, depends on what follows.
         """
         ahead = self.visibility.sequence.looks_ahead or self.fusion.looks_ahead
+        ahead = ahead or self.experts.looks_ahead
         return not ahead and not self.connector.conditioned
