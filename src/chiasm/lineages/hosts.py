@@ -90,3 +90,58 @@ QWEN2_7B = Host(
 
 IDEFICS2_MISTRAL = replace(MISTRAL_7B, vocabulary=32_003)
 """Mistral-7B with Idefics2's three further words."""
+
+PHI_3_MINI = replace(PHI_3_5_MINI, max_positions=4096)
+
+LLAMA_3_8B = Host(
+    vocabulary=128_256,
+    width=4096,
+    depth=32,
+    heads=32,
+    kv_heads=8,
+    head_width=128,
+    ff_width=14_336,
+    rope_theta=500_000.0,
+    max_positions=8192,
+)
+
+ARIA_25B = Host(
+    vocabulary=100_352,
+    width=2560,
+    depth=28,
+    heads=20,
+    kv_heads=20,
+    head_width=128,
+    ff_width=1664,
+    norm_eps=1e-6,
+    rope_theta=5e6,
+    max_positions=65_536,
+)
+"""Aria's decoder; the feed-forward's width is one expert's."""
+
+OLMOE = Host(
+    vocabulary=50_304,
+    width=2048,
+    depth=16,
+    heads=16,
+    kv_heads=16,
+    head_width=128,
+    ff_width=1024,
+    max_positions=4096,
+)
+"""OLMoE-1B-7B's sizes (arXiv 2409.02060), without its norm over all queries and keys; the
+feed-forward's width is one expert's."""
+
+MOMA_1_4B = Host(
+    vocabulary=65_536,
+    width=2048,
+    depth=24,
+    heads=16,
+    kv_heads=16,
+    head_width=128,
+    ff_width=5504,
+    query_key_norm=True,
+    max_positions=4096,
+)
+"""An early-fusion decoder of Chameleon's kind with 1.4 billion parameters while dense; the paper
+gives no table of its sizes."""

@@ -1,5 +1,7 @@
 """Ways of teaching that several families share."""
 
+from dataclasses import replace
+
 from chiasm.objectives import NextToken
 from chiasm.spec import Stage, Teaching
 
@@ -41,4 +43,28 @@ CLIPS = Teaching(
 )
 """The projector first, then everything, then everything on more frames (STORM, arXiv 2503.04130);
 the rates and shares are ours.
+"""
+
+
+def with_experts(teaching: Teaching) -> Teaching:
+    """The same stages; what the experts answer adds learns wherever the decoder does."""
+    stages = tuple(
+        replace(stage, trained=(*stage.trained, "experts")) if "decoder" in stage.trained else stage
+        for stage in teaching.stages
+    )
+    return replace(teaching, stages=stages)
+
+
+UNI_MOE = Teaching(
+    objective=NextToken(),
+    stages=(
+        Stage(name="connectors", trained=("connector",), learning_rate=1e-3, share=0.3),
+        Stage(
+            name="single experts", trained=("connector", "decoder"), learning_rate=2e-5, share=0.3
+        ),
+        Stage(name="mixture", trained=("connector", "experts"), learning_rate=4e-5, share=0.4),
+    ),
+)
+"""Connectors, then one feed-forward for each kind of data, then routers and low-rank deltas of the
+mixture of them (Uni-MoE, arXiv 2405.11273); the first two rates and all shares are ours.
 """
