@@ -109,3 +109,23 @@ def test_positions_keep_their_precision_in_a_half_precision_model() -> None:
 def test_sections_must_fill_the_head() -> None:
     with pytest.raises(ValueError, match="sum to 9, the head has 11"):
         Rotary(torch.ones(11), sections=(2, 3, 4))
+
+
+def test_neighbouring_pairs_are_cohere_s():
+    """Interleaved rotary positions equal transformers' Cohere, values and gradients."""
+    from transformers.models.cohere.modeling_cohere import apply_rotary_pos_emb, rotate_half
+
+    generator = torch.Generator().manual_seed(0)
+    frequencies = torch.tensor([1.0, 0.3, 0.07])
+    position = torch.tensor([[0.0, 2.0, 5.0, 9.5]]).unsqueeze(-1)
+    x = torch.randn(1, 2, 4, 6, generator=generator, requires_grad=True)
+    y = x.detach().clone().requires_grad_()
+    got = rotate(x, Rotary(frequencies, interleaved=True)(position))
+    angles = (position * frequencies).repeat_interleave(2, dim=-1)
+    expected, _ = apply_rotary_pos_emb(y, y, angles.cos(), angles.sin())
+    torch.testing.assert_close(got, expected)
+    assert not torch.equal(rotate_half(y), y)
+    weights = torch.randn(got.shape, generator=generator)
+    (got * weights).sum().backward()
+    (expected * weights).sum().backward()
+    torch.testing.assert_close(x.grad, y.grad)
