@@ -24,7 +24,7 @@ from chiasm.stream import Role
 
 
 def packable(answers: Answers) -> bool:
-    return not (answers.visibility.sequence.looks_ahead or answers.experts.looks_ahead)
+    return answers.shares_media
 
 
 def segment(number: int, seed: int, question: int, answer: int) -> tuple[Text, ...]:

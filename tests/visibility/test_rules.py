@@ -5,12 +5,15 @@ from dataclasses import replace
 import pytest
 import torch
 
-from chiasm.stream import Role, Rule, TokenTable
+from chiasm.stream import Modality, Role, Rule, TokenTable
 from chiasm.visibility import (
     Causal,
     Everything,
     NotRole,
     PrecedingItem,
+    PromptKeys,
+    PromptSeesPrompt,
+    Pure,
     VisualSeesQuestion,
     Window,
     dense_mask,
@@ -95,3 +98,35 @@ def test_plain_causal_needs_equal_queries_and_keys():
     assert materialise(Causal(), rows, rows).causal
     assert not materialise(Causal(), rows.cut(slice(0, 4)), rows).causal
     assert not materialise(Causal() & Window(9), rows, rows).causal
+
+
+def test_a_prompt_sees_itself_whole():
+    user, tag, said = int(Role.USER), int(Role.TAG), int(Role.ASSISTANT)
+    rows = table(5, role=[user, user, tag, said, said])
+    assert drawn(Causal() | PromptSeesPrompt(), rows) == [
+        "1 1 1 . .",
+        "1 1 1 . .",
+        "1 1 1 . .",
+        "1 1 1 1 .",
+        "1 1 1 1 1",
+    ]
+    assert drawn(PromptKeys(), rows) == ["1 1 1 . ."] * 5
+
+
+def test_a_modality_keeps_to_itself():
+    text, image, fusion = int(Modality.TEXT), int(Modality.IMAGE), int(Modality.LEARNED)
+    user, tag, said = int(Role.USER), int(Role.TAG), int(Role.ASSISTANT)
+    rows = table(
+        7,
+        modality=[text, fusion, image, image, text, text, text],
+        role=[user, user, user, user, user, tag, said],
+    )
+    assert drawn(Pure(), rows) == [
+        "1 . . . 1 . .",
+        "1 1 1 1 1 . .",
+        ". . 1 1 . . .",
+        ". . 1 1 . . .",
+        "1 . . . 1 . .",
+        "1 1 1 1 1 1 .",
+        "1 1 1 1 1 1 1",
+    ]

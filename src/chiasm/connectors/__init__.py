@@ -8,10 +8,13 @@ from chiasm.connectors.learned_rows import LearnedRows
 from chiasm.connectors.mamba_scan import MambaScan
 from chiasm.connectors.mlp import MLP, Linear, NormedMLP
 from chiasm.connectors.none import NoConnector
+from chiasm.connectors.patch_embedding import PatchEmbedding
 from chiasm.connectors.perceiver import PerceiverResampler
 from chiasm.connectors.query_ladder import QueryLadder
+from chiasm.connectors.regions import Regions
 from chiasm.connectors.shuffle import ShuffleLinear, ShuffleSwiGLU
 from chiasm.connectors.temporal_scan import TemporalScan
+from chiasm.connectors.zorro_hip import Stage, ZorroHiP
 
 __all__ = [
     "QueryLadder",
@@ -24,9 +27,13 @@ __all__ = [
     "MambaScan",
     "NoConnector",
     "NormedMLP",
+    "PatchEmbedding",
     "PerLayer",
     "PerceiverResampler",
+    "Regions",
     "ShuffleLinear",
     "ShuffleSwiGLU",
+    "Stage",
     "TemporalScan",
+    "ZorroHiP",
 ]

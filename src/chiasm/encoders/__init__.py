@@ -7,6 +7,7 @@ from chiasm.encoders.efficientnet_lite import EfficientNetLite0
 from chiasm.encoders.frames import FrameStack
 from chiasm.encoders.latent_stack import LatentStack
 from chiasm.encoders.none import NoEncoder
+from chiasm.encoders.patches import RawPatches
 from chiasm.encoders.perceiver import Perceiver
 from chiasm.encoders.rotary_vit import RotaryViT
 from chiasm.encoders.transformers_vision import TransformersVision
@@ -21,6 +22,7 @@ __all__ = [
     "LatentStack",
     "NoEncoder",
     "Perceiver",
+    "RawPatches",
     "RotaryViT",
     "TransformersVision",
     "VisionTransformer",

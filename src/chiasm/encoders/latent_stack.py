@@ -1,14 +1,13 @@
 """Few latents that read an array of any length and think by themselves: Perceiver's trunk."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
-from transformers.activations import ACT2FN
 
-from chiasm.layers import attend, merge_heads, split_heads
+from chiasm.layers import LatentRead
 from chiasm.spec import Work
 from chiasm.spec.work import linear
 from chiasm.stream import Permission
@@ -102,56 +101,30 @@ class ReadSizes:
                     f"{name} of width {getattr(self, name)} cannot be cut into {self.heads} heads"
                 )
 
+    def build(self, activation: str, *, separate: bool, residual: bool = True) -> LatentRead:
+        """The layer; `separate` where the array is not the latents themselves."""
+        return LatentRead(
+            self.width,
+            self.array_width if separate else None,
+            keys=self.keys,
+            values=self.values,
+            heads=self.heads,
+            hidden=self.ff_multiple * self.width,
+            activation=activation,
+            residual=residual,
+        )
+
     def work(self, name: str, latents: int, elements: int) -> Iterator[Work]:
         both = self.keys + self.values
         yield linear("encoder", f"{name} query", latents, self.width, self.keys)
-        yield linear("encoder", f"{name} key and value", elements, self.array_width, both)
+        # The array is held beside its normed copy.
+        held = elements * (2 * self.array_width + both)
+        keys = linear("encoder", f"{name} key and value", elements, self.array_width, both)
+        yield replace(keys, held=held)
         yield Work("encoder", f"{name} attention", latents * elements * both)
         yield linear("encoder", f"{name} output", latents, self.values, self.width)
         hidden = 2 * self.ff_multiple * self.width
         yield linear("encoder", f"{name} feed-forward", latents, self.width, hidden)
-
-
-class Read(nn.Module):
-    """z + W_o attention(q(LN z), k(LN x), v(LN x)), then z + mlp(LN z).
-
-    With `separate`, the array has a norm of its own; among latents, z is the array and one norm
-    serves both.
-    """
-
-    def __init__(self, sizes: ReadSizes, activation: str, *, separate: bool, residual: bool):
-        super().__init__()
-        self.heads, self.residual = sizes.heads, residual
-        self.norm_latents = nn.LayerNorm(sizes.width)
-        self.norm_array = nn.LayerNorm(sizes.array_width) if separate else None
-        self.query = nn.Linear(sizes.width, sizes.keys)
-        self.key = nn.Linear(sizes.array_width, sizes.keys)
-        self.value = nn.Linear(sizes.array_width, sizes.values)
-        self.output = nn.Linear(sizes.values, sizes.width)
-        self.norm = nn.LayerNorm(sizes.width)
-        hidden = sizes.ff_multiple * sizes.width
-        self.expand = nn.Linear(sizes.width, hidden)
-        self.activation = ACT2FN[activation]
-        self.contract = nn.Linear(hidden, sizes.width)
-
-    def forward(
-        self,
-        latents: Float[Tensor, "batch latent width"],
-        array: Float[Tensor, "batch element array_width"] | None,
-        permission: Permission,
-    ) -> Float[Tensor, "batch latent width"]:
-        """The latents after reading the array, or each other where there is none."""
-        normed = self.norm_latents(latents)
-        source = normed
-        if array is not None and self.norm_array is not None:
-            source = self.norm_array(array)
-        q, k, v = (
-            split_heads(part, self.heads)
-            for part in (self.query(normed), self.key(source), self.value(source))
-        )
-        read = self.output(merge_heads(attend(q, k, v, permission)))
-        latents = latents + read if self.residual else read
-        return latents + self.contract(self.activation(self.expand(self.norm(latents))))
 
 
 class Latents(nn.Module):
@@ -164,11 +137,11 @@ class Latents(nn.Module):
         nn.init.trunc_normal_(self.latents, std=config.initial_std, a=-2.0, b=2.0)
         sizes = config.read_sizes(array_width)
         self.reads = nn.ModuleList(
-            Read(sizes, config.activation, separate=True, residual=config.cross_residual)
+            sizes.build(config.activation, separate=True, residual=config.cross_residual)
             for _ in range(min(config.attends, 2))
         )
         self.block = nn.ModuleList(
-            Read(config.layer_sizes(), config.activation, separate=False, residual=True)
+            config.layer_sizes().build(config.activation, separate=False)
             for _ in range(config.depth)
         )
 

@@ -1,16 +1,20 @@
 """Question 3: where do tokens enter? In the sequence, as a layer's memory, or fused beforehand."""
 
+from chiasm.fusion.coattention import CoAttention
 from chiasm.fusion.gated import GatedCrossAttention
 from chiasm.fusion.none import NoFusion
 from chiasm.fusion.prefusion import PreFusion
 from chiasm.fusion.sequence import InSequence, VisualPath
+from chiasm.fusion.single_stream import SingleStream
 from chiasm.fusion.tied import TiedMemory
 
 __all__ = [
+    "CoAttention",
     "GatedCrossAttention",
     "InSequence",
     "NoFusion",
     "PreFusion",
+    "SingleStream",
     "TiedMemory",
     "VisualPath",
 ]

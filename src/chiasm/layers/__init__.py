@@ -3,6 +3,7 @@
 from chiasm.layers.attention import attend, attend_slowly, merge_heads, split_heads
 from chiasm.layers.feedforward import FeedForward, GatedMLP, normed_feed_forward
 from chiasm.layers.grouped import GroupedLinear, grouped_mm, grouped_mm_slowly
+from chiasm.layers.latent_read import LatentRead
 from chiasm.layers.mamba2 import BidirectionalMamba2, CrossMamba2, Mamba2
 from chiasm.layers.positions import sine_positions
 from chiasm.layers.rotary import Rotary, RotaryTables, rotate
@@ -18,6 +19,7 @@ __all__ = [
     "GroupedLinear",
     "LayerNorm",
     "Linear",
+    "LatentRead",
     "Mamba2",
     "RASTER",
     "RMSNorm",

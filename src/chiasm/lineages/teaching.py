@@ -68,3 +68,10 @@ UNI_MOE = Teaching(
 """Connectors, then one feed-forward for each kind of data, then routers and low-rank deltas of the
 mixture of them (Uni-MoE, arXiv 2405.11273); the first two rates and all shares are ours.
 """
+
+
+def everything(*, learning_rate: float) -> Teaching:
+    """One stage in which all parts learn together: a trunk of raw input has no frozen part."""
+    trained = ("encoder", "connector", "fusion", "tower", "experts", "decoder", "head")
+    stage = Stage(name="joint", trained=trained, learning_rate=learning_rate, warmup=0.1)
+    return Teaching(objective=NextToken(), stages=(stage,))

@@ -1,5 +1,6 @@
 """Part of question 4: where does a row stand? One verb, `number`."""
 
+from chiasm.positions.apart import Apart
 from chiasm.positions.sequential import Sequential
 
-__all__ = ["Sequential"]
+__all__ = ["Apart", "Sequential"]

@@ -3,13 +3,18 @@
 from chiasm.visibility.causal import Causal, SameSegment, Window
 from chiasm.visibility.materialise import block_mask, dense_mask, dense_permission, materialise
 from chiasm.visibility.media import Everything, NotRole, PrecedingItem, VisualSeesQuestion
+from chiasm.visibility.prefix import PromptKeys, PromptSeesPrompt
 from chiasm.visibility.sight import Sight
+from chiasm.visibility.zorro import Pure
 
 __all__ = [
     "Causal",
     "Everything",
     "NotRole",
     "PrecedingItem",
+    "PromptKeys",
+    "PromptSeesPrompt",
+    "Pure",
     "SameSegment",
     "Sight",
     "VisualSeesQuestion",

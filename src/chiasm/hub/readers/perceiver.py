@@ -10,7 +10,6 @@ from torch import Tensor, nn
 from transformers.models.perceiver.modeling_perceiver import PerceiverModelOutput
 
 from chiasm.encoders import LatentStack, Perceiver
-from chiasm.encoders.latent_stack import Read
 from chiasm.encoders.perceiver import byte_array
 from chiasm.errors import ChiasmError
 from chiasm.hub.names import Names
@@ -117,7 +116,7 @@ class Classifier(nn.Module):
             stack, cross_key_width=None, cross_value_width=None, cross_heads=1, cross_ff_multiple=1
         ).read_sizes(stack.width)
         self.asked = nn.Parameter(torch.empty(1, stack.width))
-        self.read = Read(sizes, stack.activation, separate=True, residual=True)
+        self.read = sizes.build(stack.activation, separate=True)
         self.scores = nn.Linear(stack.width, classes)
 
     def forward(

@@ -1,0 +1,168 @@
+"""Co-attention: text and image keep stacks of their own, and each asks the other (ViLBERT)."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import cast
+
+from jaxtyping import Float
+from torch import Tensor, nn
+from transformers.activations import ACT2FN
+
+from chiasm.layers import attend, merge_heads, split_heads
+from chiasm.spec import Host, Work
+from chiasm.spec.reading import Reading
+from chiasm.spec.slots import SlotParts, Slots, Tower
+from chiasm.spec.work import LayerRows, Reads, attention, linear
+from chiasm.stream import Modality, RowPlan, Rule
+
+
+@dataclass(frozen=True, kw_only=True)
+class CoAttention:
+    """Media tokens live in `tower`, in lock step with the last layers of the host.
+
+    Before each of the tower's layers stands a co-attention block on either side (arXiv 1908.02265,
+    section 3.1), n and m its norms, x the other stack as it is then:
+
+        h = n(h + W_o attention(q(h), k(x), v(x)));  h = m(h + down(act(up(h))))
+
+    after which both stacks' own layers run. `heads` of `head_width` are those of the attention, on
+    both sides whatever their own widths. `back` says which of the host's rows the tower sees.
+    """
+
+    tower: Host
+    rule: Rule
+    """Among the tower's rows."""
+    back: Rule
+    heads: int
+    head_width: int
+
+    @property
+    def width(self) -> int:
+        """Of queries, keys and values, heads together."""
+        return self.heads * self.head_width
+
+    def links(self, host: Host) -> tuple[tuple[int, int], ...]:
+        """(host layer, tower layer) at which the two meet: the tower's layers, the host's last."""
+        first = host.depth - self.tower.depth
+        if first < 0:
+            raise ValueError(
+                f"a tower of {self.tower.depth} layers beside {host.depth} of the host"
+            )
+        return tuple((first + layer, layer) for layer in range(self.tower.depth))
+
+    def plan(self, layer: int) -> RowPlan:
+        return RowPlan()
+
+    @property
+    def reads_memory(self) -> bool:
+        return True
+
+    @property
+    def enters(self) -> bool:
+        return False
+
+    @property
+    def looks_ahead(self) -> bool:
+        """The tower reads the question."""
+        return True
+
+    def token_width(self, host: Host) -> int:
+        return self.tower.width
+
+    def placeholders(self, tokens: int) -> int:
+        return 0
+
+    def fill(self, host: Host, parts: SlotParts) -> Slots:
+        links = self.links(host)
+        return Slots(
+            before={at: CoAttentionBlock(host, self.tower, self) for at, _ in links},
+            tower=Tower(
+                host=self.tower,
+                rule=self.rule,
+                links=links,
+                before={at: CoAttentionBlock(self.tower, host, self) for _, at in links},
+                rule_back=self.back,
+            ),
+        )
+
+    def work(self, host: Host, text: int, tokens: int, width: int) -> Sequence[Work]:
+        work: list[Work] = []
+        if not tokens:
+            return work
+        own = {Modality.IMAGE: tokens}
+        rows = LayerRows(own, own, own, own, tokens * tokens)
+        for _ in self.links(host):
+            work += self._side(host, self.tower, text, tokens)
+            work += self._side(self.tower, host, tokens, text)
+            # The tower runs once, with the media at hand.
+            work += [
+                replace(one, name=f"tower {one.name}", reads=Reads.ALL, once=True)
+                for one in rows.work(self.tower, "self")
+            ]
+        return work
+
+    def _side(self, own: Host, other: Host, rows: int, read: int) -> list[Work]:
+        once = own is self.tower
+        parts = [
+            linear("decoder", "co-attention query", rows, own.width, self.width),
+            linear("decoder", "co-attention key and value", read, other.width, 2 * self.width),
+            attention(
+                "decoder",
+                "co-attention",
+                rows * read,
+                self.heads,
+                self.head_width,
+                reads=Reads.ALL if once else Reads.MEMORY,
+            ),
+            linear("decoder", "co-attention output", rows, self.width, own.width),
+            linear("decoder", "co-attention feed-forward", rows, own.width, 2 * own.ff_width),
+        ]
+        # Keys and values of the media are kept; a cached step makes only its own rows' queries.
+        return [replace(w, once=once or "key" in w.name) for w in parts]
+
+    def cached(self, host: Host, tokens: int) -> int:
+        return 2 * tokens * self.width * self.tower.depth
+
+
+class CoAttentionBlock(nn.Module):
+    """One side of a co-attention: rows of `own` width read the other stack's rows."""
+
+    def __init__(self, own: Host, other: Host, config: CoAttention) -> None:
+        super().__init__()
+        self.heads = config.heads
+        self.query = nn.Linear(own.width, config.width)
+        self.key = nn.Linear(other.width, config.width)
+        self.value = nn.Linear(other.width, config.width)
+        self.output = nn.Linear(config.width, own.width)
+        self.attention_norm = nn.LayerNorm(own.width, eps=own.norm_eps)
+        self.up = nn.Linear(own.width, own.ff_width)
+        self.activation = ACT2FN[own.activation]
+        self.down = nn.Linear(own.ff_width, own.width)
+        self.norm = nn.LayerNorm(own.width, eps=own.norm_eps)
+
+    def forward(
+        self, hidden: Float[Tensor, "batch token width"], reading: Reading
+    ) -> Float[Tensor, "batch token width"]:
+        """The rows after reading; those that may see nothing (no image) pass as they are."""
+        read = self._read(reading)
+        permission = reading.dense_permission
+        if read is None or permission is None or permission.dense is None:
+            return hidden
+        keys, values = read
+        q, k, v = (split_heads(part, self.heads) for part in (self.query(hidden), keys, values))
+        seen = self.output(merge_heads(attend(q, k, v, permission)))
+        new = self.attention_norm(hidden + seen)
+        new = self.norm(new + self.down(self.activation(self.up(new))))
+        return new.where(permission.dense.any(2, keepdim=True), hidden)
+
+    def _read(self, reading: Reading) -> tuple[Tensor, Tensor] | None:
+        """Keys and values of the other stack as it is now; of the prefill in a cached step."""
+        cache, memory = reading.cache, reading.memory
+        if memory is not None:
+            made = self.key(memory.tokens), self.value(memory.tokens)
+            if cache is not None:
+                cache.memory[reading.layer] = made
+            return made
+        if cache is None or reading.layer not in cache.memory:
+            return None
+        return cast("tuple[Tensor, Tensor]", cache.memory[reading.layer])
