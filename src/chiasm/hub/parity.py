@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
@@ -132,7 +132,7 @@ def _decoder_stages(
                 zip(model.decoder.stack.layers, text.layers, strict=True)
             )
         ),
-        ("norm", model.decoder.norm, text.norm),
+        ("norm", cast(nn.Module, model.decoder.norm), text.norm),
     ]
     with _recorded(pairs) as (mine, his), _connected(ours, theirs, format) as connected:
         output, reference = _both(ours, theirs, {**words, **shown.media})
