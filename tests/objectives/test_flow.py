@@ -4,6 +4,7 @@ import pytest
 import torch
 from torch.autograd import gradcheck
 
+from chiasm.layers import time_group
 from chiasm.objectives import (
     Direction,
     GroupTimes,
@@ -12,7 +13,6 @@ from chiasm.objectives import (
     RectifiedFlow,
     TextAndFlow,
     UniformTimes,
-    group_of,
     shifted,
 )
 
@@ -66,20 +66,20 @@ def test_shifted_times_are_the_formula_and_their_median():
     assert 0 < float(drawn.min()) < float(drawn.max()) < 1
 
 
-def test_group_times_reach_every_group_evenly():
+def test_group_times_are_one_interval_a_batch_and_uniform_over_batches():
     torch.manual_seed(0)
-    firsts, groups = [], 5
+    groups, drawn, met = 5, [], []
     for _ in range(1001):
         time = GroupTimes(groups).draw(7)
-        group = group_of(time, groups)
-        assert set(group.tolist()) == set(range(groups))
-        firsts.append(int(group[0]))
-    assert all(150 < firsts.count(g) < 250 for g in range(groups))
-    assert group_of(torch.tensor([0.0, 0.199, 0.2, 0.999, 1.0]), 5).tolist() == [0, 0, 1, 4, 4]
-    drawn = torch.cat([GroupTimes(groups).draw(7) for _ in range(501)])
-    uniform = UniformTimes().draw(len(drawn))
-    assert abs(float(drawn.mean()) - float(uniform.mean())) < 0.02
-    assert abs(float(drawn.std()) - 12**-0.5) < 0.01
+        [group] = set(time_group(time, groups).tolist())
+        met.append(group)
+        drawn.append(time)
+    assert all(150 < met.count(group) < 250 for group in range(groups))
+    assert time_group(torch.tensor([0.0, 0.199, 0.2, 0.999, 1.0]), 5).tolist() == [0, 0, 1, 4, 4]
+    times = torch.cat(drawn)
+    uniform = UniformTimes().draw(len(times))
+    assert abs(float(times.mean()) - float(uniform.mean())) < 0.02
+    assert abs(float(times.std()) - 12**-0.5) < 0.01
 
 
 def test_the_loss_is_the_mean_square_and_pieces_add_up():

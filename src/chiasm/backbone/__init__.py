@@ -1,5 +1,6 @@
 """The decoder: blocks with slots, caches, planned and masked execution. Imports no room."""
 
+from chiasm.backbone.borrowed import Borrowed
 from chiasm.backbone.cache import Cache, GrowingCache, StaticCache
 from chiasm.backbone.decoder import Decoder
 from chiasm.backbone.lockstep import LockStep
@@ -8,6 +9,7 @@ from chiasm.backbone.stack import Stack
 from chiasm.spec.reading import Execution
 
 __all__ = [
+    "Borrowed",
     "Cache",
     "Decoder",
     "Execution",

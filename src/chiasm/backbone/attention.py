@@ -87,7 +87,7 @@ class Attention(nn.Module):
         own, permission = v, step.permission
         if step.cache is not None:
             k, v = step.cache.append(self.key, k, v)
-        inside = Inside(q, queries, norm, of_queries)
+        inside = Inside(q, queries, norm, of_queries, k, v, permission)
         if step.joined is not None and of_queries.dense_permission is not None:
             more_keys, more_values = step.joined(inside)
             k, v = torch.cat([k, more_keys], 2), torch.cat([v, more_values], 2)

@@ -35,6 +35,10 @@ class Cache(ABC):
     ) -> KeyValue:
         """Add rows to a layer and return all of its keys and values so far."""
 
+    @abstractmethod
+    def held(self, layer: Key) -> KeyValue | None:
+        """A layer's keys and values so far; None before the first."""
+
     def extend(self, rows: Hashable, table: TokenTable) -> TokenTable:
         """Add rows to the table of a row set and return all of its rows so far."""
         self.tables[rows] = self.tables[rows].append(table) if rows in self.tables else table
@@ -62,6 +66,9 @@ class GrowingCache(Cache):
             keys, values = torch.cat([old_keys, keys], 2), torch.cat([old_values, values], 2)
         self._layers[layer] = keys, values
         return keys, values
+
+    def held(self, layer: Key) -> KeyValue | None:
+        return self._layers.get(layer)
 
     @property
     def bytes(self) -> int:
@@ -93,6 +100,13 @@ class StaticCache(Cache):
         buffers[1][:, :, start:end] = values
         self._lengths[layer] = end
         return buffers[0][:, :, :end], buffers[1][:, :, :end]
+
+    def held(self, layer: Key) -> KeyValue | None:
+        if layer not in self._buffers:
+            return None
+        keys, values = self._buffers[layer]
+        end = self._lengths[layer]
+        return keys[:, :, :end], values[:, :, :end]
 
     @property
     def bytes(self) -> int:

@@ -13,10 +13,12 @@ from chiasm.stream.table import take
 
 
 def run_chosen(block: nn.Module, run: Run, chosen: Chosen, rule: Rule, *, turns: bool) -> Tensor:
-    """x + weight (layer(x) - x) at the chosen rows, x elsewhere.
+    """x + weight (layer(x) - x) at the chosen rows (layer(x) without weights), x elsewhere.
 
     Rows that skip the layer make no keys either; a cache keeps the layer's own rows.
     """
+    if chosen.index.shape[1] == 0:
+        return run.hidden
     table = run.call.table.rows(chosen.index).hiding(~chosen.valid)
     source = None if run.call.source is None else take(run.call.source, chosen.index)
     call = replace(run.call, table=table, source=source, runs=chosen.runs, in_order=False)
@@ -30,6 +32,8 @@ def run_chosen(block: nn.Module, run: Run, chosen: Chosen, rule: Rule, *, turns:
         reading=Reading(call, run.layer, every),
         cache=run.cache,
     )
-    change = chosen.weight * (block(rows, step) - rows)
-    new = torch.where(chosen.valid.unsqueeze(-1), rows + change, rows)
+    new = block(rows, step)
+    if chosen.weight is not None:
+        new = rows + chosen.weight * (new - rows)
+    new = torch.where(chosen.valid.unsqueeze(-1), new, rows)
     return run.hidden.scatter(1, chosen.index.unsqueeze(-1).expand_as(new), new)

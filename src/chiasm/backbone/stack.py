@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import cast
 
+import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
@@ -64,6 +65,12 @@ class Stack(nn.Module):
         self.sorted_by_weights = groups_of([*groups, *lanes])
         sets = [rows for plan in dict.fromkeys(plans) for rows in plan.sets() if rows]
         self.sorted_by_plan = groups_of([*sets, *groups, *lanes])
+
+    @torch.no_grad()
+    def copy_own(self) -> None:
+        """Give every further lane's layers the values of the first's."""
+        for lane in self.experts:
+            lane.load_state_dict(self.layers.state_dict())
 
     @property
     def depth(self) -> int:
@@ -149,10 +156,11 @@ class Stack(nn.Module):
             for slots in (self.joined, self.beside, self.between)
         )
         rule = as_mask(plan, rule) if masked else rule
+        pairs = bool(getattr(beside, "reads_pairs", False))
         return Step(
             runs=Runs(*(run.layout.run(rows) for rows in runs.sets())),
             rotary=run.rotary if self.turns[run.layer] else None,
-            permission=run.permission(rule, runs, dense=joined is not None),
+            permission=run.permission(rule, runs, dense=joined is not None or pairs),
             reading=run.reading(),
             cache=run.cache,
             updates=run.updates(plan) if masked else None,

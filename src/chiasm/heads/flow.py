@@ -3,18 +3,13 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import torch
-from jaxtyping import Float, Int
+from jaxtyping import Float
 from torch import Tensor, nn
 
-from chiasm.heads.latent import Latent
 from chiasm.heads.text import TextScores
-from chiasm.layers import sine_positions
-from chiasm.spec import Host, Work
+from chiasm.layers import FREQUENCIES, TimeEmbedding, sine_positions
+from chiasm.spec import Context, Host, Latent, Work
 from chiasm.spec.work import linear
-
-FREQUENCIES = 256
-"""Sines and cosines that a time becomes before it is embedded."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,6 +21,7 @@ class FlowHead:
     """
 
     latent: Latent
+    context: Context = Context.DRAWING
 
     def build(self, host: Host, embeddings: nn.Embedding) -> "TextAndVelocities":
         return TextAndVelocities(self, host, embeddings)
@@ -41,22 +37,6 @@ class FlowHead:
             linear("head", "time", 1, FREQUENCIES + host.width, host.width),
             linear("head", "velocity", rows, host.width, numbers),
         )
-
-
-class TimeEmbedding(nn.Module):
-    """W2 silu(W1 [cos, sin](1000 t f)), f from 1 down to 1/10,000 (arXiv 2212.09748)."""
-
-    def __init__(self, width: int) -> None:
-        super().__init__()
-        self.first = nn.Linear(FREQUENCIES, width)
-        self.second = nn.Linear(width, width)
-
-    def forward(self, time: Float[Tensor, "*n"]) -> Float[Tensor, "*n width"]:
-        half = FREQUENCIES // 2
-        steps = torch.arange(half, dtype=torch.float32, device=time.device) / half
-        angles = 1000.0 * time.float().unsqueeze(-1) * 10_000.0**-steps
-        waves = torch.cat([angles.cos(), angles.sin()], dim=-1).to(self.first.weight.dtype)
-        return self.second(nn.functional.silu(self.first(waves)))
 
 
 class FlowEnds(nn.Module):
@@ -85,12 +65,13 @@ class FlowEnds(nn.Module):
     def enter(
         self,
         values: Float[Tensor, "batch row patch"],
-        time: Float[Tensor, "batch row"],
-        place: Int[Tensor, "batch row"],
+        place: Float[Tensor, "batch row 3"],
     ) -> Float[Tensor, "batch row width"]:
-        """Rows of the host's width; `place` is a row's number in its picture."""
-        positions = self.positions.to(values.dtype)[place]
-        return self.enter_proj(values) + self.time(time) + positions
+        """Rows of the host's width; `place` is (time, y, x), as the token table holds it."""
+        _, across = self.latent.grid
+        at = (place[..., 1] * across + place[..., 2]).long().clamp(0, self.latent.rows - 1)
+        entered = self.enter_proj(values) + self.time(place[..., 0])
+        return entered + self.positions.to(entered.dtype)[at]
 
 
 class TextAndVelocities(TextScores):
@@ -99,6 +80,12 @@ class TextAndVelocities(TextScores):
     def __init__(self, config: FlowHead, host: Host, embeddings: nn.Embedding) -> None:
         super().__init__(host, embeddings)
         self.flow = FlowEnds(config.latent, host.width)
+
+    def enter(
+        self, values: Float[Tensor, "batch row patch"], place: Float[Tensor, "batch row 3"]
+    ) -> Float[Tensor, "batch row width"]:
+        """Latent rows on their way into the stream."""
+        return self.flow.enter(values, place)
 
     def velocity(self, hidden: Float[Tensor, "*row width"]) -> Float[Tensor, "*row patch"]:
         """d x_t / d t of latent rows."""

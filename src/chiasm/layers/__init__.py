@@ -1,6 +1,12 @@
 """Neural primitives that several rooms share: attention over pairs, scans, rotary, MLPs."""
 
-from chiasm.layers.attention import attend, attend_slowly, merge_heads, split_heads
+from chiasm.layers.attention import (
+    attend,
+    attend_slowly,
+    attention_map,
+    merge_heads,
+    split_heads,
+)
 from chiasm.layers.feedforward import FeedForward, GatedMLP, normed_feed_forward
 from chiasm.layers.grouped import GroupedLinear, grouped_mm, grouped_mm_slowly
 from chiasm.layers.latent_read import LatentRead
@@ -9,12 +15,14 @@ from chiasm.layers.positions import sine_positions
 from chiasm.layers.rotary import Rotary, RotaryTables, rotate
 from chiasm.layers.scan_orders import RASTER, ScanOrder
 from chiasm.layers.selective import ScanState
+from chiasm.layers.times import FREQUENCIES, TimeEmbedding, time_group, waves
 from chiasm.layers.weights import LayerNorm, Linear, RMSNorm
 
 __all__ = [
     "BidirectionalMamba2",
     "CrossMamba2",
     "FeedForward",
+    "FREQUENCIES",
     "GatedMLP",
     "GroupedLinear",
     "LayerNorm",
@@ -27,8 +35,10 @@ __all__ = [
     "RotaryTables",
     "ScanOrder",
     "ScanState",
+    "TimeEmbedding",
     "attend",
     "attend_slowly",
+    "attention_map",
     "grouped_mm",
     "grouped_mm_slowly",
     "merge_heads",
@@ -36,4 +46,6 @@ __all__ = [
     "rotate",
     "sine_positions",
     "split_heads",
+    "time_group",
+    "waves",
 ]

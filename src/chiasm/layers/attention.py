@@ -51,6 +51,25 @@ def attend(
     )
 
 
+def attention_map(
+    q: Float[Tensor, "batch head query head_width"],
+    k: Float[Tensor, "batch kv_head key head_width"],
+    permission: Permission,
+) -> Float[Tensor, "batch head query key"]:
+    """softmax(q k^T / sqrt(head_width)) itself, for what needs the map and not only the read.
+
+    Rows without a permitted key are zeros. The permission is dense, or permits everything.
+    """
+    if permission.block is not None or permission.causal:
+        raise ValueError("a map is made under a dense permission; this one is another form")
+    scores = q @ k.repeat_interleave(q.shape[1] // k.shape[1], 1).transpose(-1, -2)
+    scores = scores * q.shape[-1] ** -0.5
+    if permission.dense is None:
+        return scores.softmax(-1)
+    hidden = ~permission.dense.unsqueeze(1)
+    return scores.masked_fill(hidden, float("-inf")).softmax(-1).masked_fill(hidden, 0.0)
+
+
 def attend_slowly(
     q: Float[Tensor, "batch head query head_width"],
     k: Float[Tensor, "batch kv_head key head_width"],

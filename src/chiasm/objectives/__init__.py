@@ -7,7 +7,6 @@ from chiasm.objectives.flow import (
     LogitNormalTimes,
     RectifiedFlow,
     UniformTimes,
-    group_of,
     shifted,
 )
 from chiasm.objectives.joint import TextAndFlow
@@ -22,6 +21,5 @@ __all__ = [
     "RectifiedFlow",
     "TextAndFlow",
     "UniformTimes",
-    "group_of",
     "shifted",
 ]

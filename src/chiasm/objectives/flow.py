@@ -5,7 +5,7 @@ from enum import StrEnum
 from typing import Protocol
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Float
 from torch import Tensor
 
 
@@ -62,28 +62,22 @@ class LogitNormalTimes:
 
 @dataclass(frozen=True)
 class GroupTimes:
-    """Each picture's interval is one of `groups` of equal length, its time uniform inside it.
+    """One of `groups` equal intervals for the whole batch, each picture's time uniform inside it.
 
-    The intervals are dealt in turn from a random first one, so that a batch reaches as many as it
-    has pictures; each alone is uniform (timestep experts, LaTtE-Flow, arXiv 2506.06952).
+    Over batches, times are uniform (timestep experts, LaTtE-Flow, arXiv 2506.06952): a batch runs
+    one group of layers only.
     """
 
     groups: int
 
     def draw(self, count: int) -> Float[Tensor, " picture"]:
-        first = torch.randint(self.groups, (1,), device="cpu")
-        group = (torch.arange(count) + first) % self.groups
+        group = torch.randint(self.groups, (1,), device="cpu")
         return (group + torch.rand(count, device="cpu")) / self.groups
 
 
 def shifted(time: Tensor, shift: float) -> Tensor:
     """`shift t / (1 + (shift - 1) t)`: 0 and 1 stay, a shift above 1 moves the rest to 1."""
     return shift * time / (1.0 + (shift - 1.0) * time)
-
-
-def group_of(time: Float[Tensor, "*n"], groups: int) -> Int[Tensor, "*n"]:
-    """Which of `groups` equal intervals of [0, 1] holds each time; 1 belongs to the last."""
-    return (time * groups).long().clamp(0, groups - 1)
 
 
 @dataclass(frozen=True)

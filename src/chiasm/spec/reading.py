@@ -145,6 +145,11 @@ class Inside:
     """The layer's own input norm, for memory tokens that share it."""
     reading: Reading
     """Of the query rows."""
+    keys: Float[Tensor, "batch kv_head key head_width"]
+    """Of the sequence, cached ones included."""
+    values: Float[Tensor, "batch kv_head key head_width"]
+    permission: Permission
+    """Which of them the queries may read; dense where the slot `reads_pairs`."""
 
 
 @dataclass(frozen=True)
@@ -155,7 +160,7 @@ class Chosen:
     """Places in storage, ascending."""
     valid: Tensor
     """`[batch, chosen]`, False where a sample has fewer rows than the widest."""
-    weight: Float[Tensor, "batch chosen 1"]
-    """What the layer's update is multiplied by."""
+    weight: Float[Tensor, "batch chosen 1"] | None
+    """What the layer's update is multiplied by; None: nothing."""
     runs: tuple[tuple[Rows, slice], ...]
     """Where each row group stands among the chosen rows, the same in every sample."""

@@ -39,7 +39,10 @@ class Before(Protocol):
 
 
 class Beside(Protocol):
-    """Changes what the query rows read `[batch, query, heads * head_width]`, before W_o."""
+    """Changes what the query rows read `[batch, query, heads * head_width]`, before W_o.
+
+    One that sets `reads_pairs` is given the sequence's permission as a dense mask.
+    """
 
     def __call__(
         self, inside: Inside, read: Float[Tensor, "batch query inner"]
