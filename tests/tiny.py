@@ -61,6 +61,8 @@ ROOM_SIZES = {
     "stem": (5, 7, 11),
 }
 
+LATENT_SIZES = {"height": 6, "width": 10, "patch": 2, "stride": 1, "channels": 3}
+
 
 def shrunk(value: Any, sizes: dict[str, Any]) -> Any:
     """A config with the fields named in `sizes` at most that large, nested configs included."""
@@ -106,6 +108,7 @@ def tiny_answers(answers: Answers) -> Answers:
         answers,
         host=tiny_host(answers.host),
         experts=shrunk(answers.experts, ROOM_SIZES),
+        head=shrunk(answers.head, LATENT_SIZES),
         views=shrunk(answers.views, VIEW_SIZES),
         encoder=shrunk(answers.encoder, ROOM_SIZES),
         connector=shrunk(answers.connector, ROOM_SIZES),
@@ -201,7 +204,18 @@ class Picture:
     turn: int = 0
 
 
-Sample = tuple[Text | Picture, ...]
+@dataclass(frozen=True)
+class Drawn:
+    """A picture to draw: its draft, and with `clean` the clean copy that what follows may see;
+    random latents, the same wherever the same number is named. Systems that draw nothing skip it.
+    """
+
+    number: int
+    clean: bool = False
+    draft: bool = True
+
+
+Sample = tuple[Text | Picture | Drawn, ...]
 
 
 def words(count: int, seed: int) -> tuple[int, ...]:
@@ -232,10 +246,20 @@ def ragged() -> tuple[Sample, ...]:
     )
 
 
+def drawing() -> tuple[Sample, ...]:
+    """Two samples that draw: one picture after words; one that is spoken of, and another."""
+    tag, answer = Role.TAG, Role.ASSISTANT
+    return (
+        (said(3, 21), said(1, 22, tag), Drawn(1)),
+        (said(2, 23), Drawn(2, clean=True), said(1, 24, tag), said(2, 25, answer), Drawn(3)),
+    )
+
+
 class _Rows:
     """The rows of one sample."""
 
     def __init__(self) -> None:
+        self.latents: list[Tensor] = []
         self.rows: list[dict[str, Any]] = []
         self.memory: list[dict[str, Any]] = []
         self.owners: list[int] = []
@@ -280,7 +304,48 @@ def batch(
         else None,
         memory=memory,
         labels=labels if teach else None,
+        **_latents(made, padded),
     )
+
+
+def _latents(made: list["_Rows"], padded: list[Any]) -> dict[str, Tensor]:
+    """The latents of all samples and who holds them; nothing where nothing is drawn."""
+    held = [torch.cat(sample.latents) for sample in made if sample.latents]
+    if not held:
+        return {}
+    out = torch.zeros(len(made), max(len(each) for each in held), held[0].shape[1])
+    for number, sample in enumerate(made):
+        if sample.latents:
+            out[number, : sum(map(len, sample.latents))] = torch.cat(sample.latents)
+    latent_of = [[row.get("latent_of", -1) for row in rows] for rows, _ in padded]
+    return {"latents": out, "latent_of": torch.tensor(latent_of)}
+
+
+def _draw(answers: Answers, piece: Drawn, rows: "_Rows", item: int, position: int) -> int:
+    """Draft and clean copy of a picture; the position after them."""
+    latent = answers.head.latent
+    assert latent is not None
+    flow = answers.teaching.objective.flow
+    base = latent.rows * len(rows.latents)
+    generator = torch.Generator().manual_seed(100 + piece.number)
+    rows.latents.append(torch.randn(latent.rows, latent.row_width, generator=generator))
+    roles = [Role.DRAFT] * piece.draft + [Role.ASSISTANT] * piece.clean
+    for role in roles:
+        for at in range(latent.rows):
+            rows.add(
+                id=0,
+                modality=int(Modality.LATENT),
+                item=item,
+                turn=0,
+                role=int(role),
+                segment=SHARED,
+                position=position,
+                source=-1,
+                latent_of=base + at,
+                place=(flow.direction.clean, at // latent.grid[1], at % latent.grid[1]),
+            )
+            position += 1
+    return position
 
 
 def _sample_rows(
@@ -292,6 +357,11 @@ def _sample_rows(
     rows = _Rows()
     item, position, prefix, segment, entering = 0, 0, 0, SHARED, 0
     for piece in sample:
+        if isinstance(piece, Drawn):
+            if answers.head.latent is not None:
+                item += 1
+                position = _draw(answers, piece, rows, item, position)
+            continue
         if isinstance(piece, Picture):
             plan = geometry(answers, (piece.height, piece.width))
             if not plan.views:
@@ -377,7 +447,9 @@ def _table(rows: list[list[dict[str, Any]]], valid: list[list[bool]]) -> TokenTa
         modality=column("modality").reshape(shape),
         item=column("item"),
         unit=torch.zeros(shape, dtype=torch.long),
-        place=torch.zeros(*shape, 3),
+        place=torch.tensor([[row.get("place", (0, 0, 0)) for row in sample] for sample in rows])
+        .float()
+        .reshape(*shape, 3),
         turn=column("turn"),
         role=column("role"),
         segment=column("segment"),

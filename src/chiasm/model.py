@@ -9,16 +9,17 @@ from torch import Tensor, nn
 
 from chiasm.asking import asked_of, last_prompt_rows, one_each
 from chiasm.backbone import Cache, Decoder, Execution
+from chiasm.drawing import Drafted, draft_rows, drafted
 from chiasm.spec import Answers
 from chiasm.spec.reading import Losses
 from chiasm.stream import Asked, Features, Inputs, Memory, Stream, Tokens
 from chiasm.stream.table import take
 
-PARTS = ("encoder", "connector", "fusion", "tower", "experts", "decoder", "head")
+PARTS = ("encoder", "connector", "fusion", "tower", "experts", "decoder", "head", "flow")
 """Names by which stages and counts speak of a model's parameters.
 
 fusion is what fills the decoder's slots, tower a second live stack, experts the weights that an
-experts answer adds to the host's own.
+experts answer adds to the host's own, flow where latent rows enter and leave.
 """
 
 
@@ -34,6 +35,12 @@ class Emits(Protocol):
     def emit(self, hidden: Tensor) -> Tensor: ...
 
 
+class Flows(Protocol):
+    def enter(self, values: Tensor, place: Tensor) -> Tensor: ...
+
+    def velocity(self, hidden: Tensor) -> Tensor: ...
+
+
 @dataclass(frozen=True)
 class Taught:
     """The losses of one batch."""
@@ -42,6 +49,8 @@ class Taught:
     """The objective's."""
     auxiliary: dict[str, Tensor]
     """What the layers ask for besides, by name, already weighted."""
+    parts: dict[str, Tensor]
+    """What the objective's loss is the sum of (text, velocity), where it may be of several."""
 
     @property
     def total(self) -> Float[Tensor, ""]:
@@ -116,6 +125,10 @@ class Model(nn.Module):
         embeddings, asked = self.decoder.embed(inputs.ids), None
         if conditioned and self.answers.connector.conditioned and inputs.owners is not None:
             asked = asked_of(inputs, embeddings, lambda: self._browse(inputs))
+        if inputs.latents is not None and inputs.latent_of is not None:
+            held = take(inputs.latents, inputs.latent_of.clamp(min=0)).to(embeddings.dtype)
+            rows = cast(Flows, self.head).enter(held, inputs.table.place).to(embeddings.dtype)
+            embeddings = torch.where((inputs.latent_of >= 0).unsqueeze(-1), rows, embeddings)
         media = self.media(inputs, asked=asked)
         if media is None:
             return Stream(embeddings, inputs.table)
@@ -156,24 +169,48 @@ class Model(nn.Module):
         """What the head makes of hidden states."""
         return cast(Emits, self.head).emit(hidden)
 
-    def losses(self, inputs: Inputs, *, total: int | None = None) -> Taught:
-        """The objective on the labelled rows, and the layers' own losses; only labelled rows reach
-        the head.
+    def velocity(self, hidden: Float[Tensor, "*row width"]) -> Float[Tensor, "*row patch"]:
+        """Where hidden states of latent rows say that their latents move."""
+        return cast(Flows, self.head).velocity(hidden)
 
-        With `total`, the labels of a whole accumulation window, both count by this batch's share.
+    def losses(
+        self, inputs: Inputs, *, total: int | None = None, drafts: int | None = None
+    ) -> Taught:
+        """The objective on labelled rows and on drafts, and the layers' own losses; only those rows
+        reach the head. Drafts whose noise is still to be drawn get it here.
+
+        `total` and `drafts` are the labels and the drafts' rows of a whole accumulation window, of
+        which this batch counts its share.
         """
         if inputs.labels is None:
             raise ValueError("these inputs carry no labels")
+        objective, drawn = self.answers.teaching.objective, self._drafted(inputs)
         taught, collected = inputs.labels >= 0, Losses()
-        hidden = self.hidden(inputs, losses=collected)
-        judge = self.answers.teaching.objective.judge
-        main = judge(self.scores(hidden[taught]), inputs.labels[taught], total)
-        share = 1.0 if total is None else float(taught.sum()) / total
-        return Taught(main, {name: share * loss for name, loss in collected.named.items()})
+        hidden = self.hidden(inputs if drawn is None else drawn.inputs, losses=collected)
+        parts: dict[str, Tensor] = {}
+        if drawn is None or bool(taught.any()):
+            scores = self.scores(hidden[taught])
+            parts["text"] = objective.judge(scores, inputs.labels[taught], total)
+        if drawn is not None:
+            said, right = self.velocity(hidden[drawn.rows]), drawn.velocity[drawn.rows]
+            parts["velocity"] = objective.judge_velocity(said, right, drafts)
+        share = float(taught.sum()) / total if total else 1.0
+        layers = {name: share * loss for name, loss in collected.named.items()}
+        main = torch.stack([*parts.values()]).sum()
+        return Taught(main, layers, {} if self.answers.head.latent is None else parts)
 
-    def loss(self, inputs: Inputs, *, total: int | None = None) -> Float[Tensor, ""]:
+    def _drafted(self, inputs: Inputs) -> Drafted | None:
+        """The inputs with noised drafts, if there is any draft."""
+        latent = self.answers.head.latent
+        if latent is None or inputs.latents is None or not bool(draft_rows(inputs.table).any()):
+            return None
+        return drafted(inputs, self.answers.teaching.objective.flow, latent.rows)
+
+    def loss(
+        self, inputs: Inputs, *, total: int | None = None, drafts: int | None = None
+    ) -> Float[Tensor, ""]:
         """What is minimised: the objective's loss and the layers' own."""
-        return self.losses(inputs, total=total).total
+        return self.losses(inputs, total=total, drafts=drafts).total
 
     def part(self, name: str) -> list[nn.Parameter]:
         """The parameters of one part; fusion owns what fills the decoder's slots."""
@@ -192,6 +229,8 @@ def part_of(parameter: str) -> str:
     """The part a parameter's full name belongs to."""
     if ".experts." in parameter or ".choose." in parameter:
         return "experts"
+    if parameter.startswith("head.flow."):
+        return "flow"
     if parameter.startswith((*SLOTS, "decoder.prologue.", "decoder.tower.before.")):
         return "fusion"
     if parameter.startswith(("decoder.tower.", "decoder.tower_norm.")):

@@ -86,7 +86,7 @@ def test_a_window_without_answers_names_its_samples(data: Path) -> None:
 
 
 def test_an_error_of_the_reader_arrives_in_its_turn() -> None:
-    made = Window(epoch=0, ids=("a",), pieces=(), labels=1, tokens=1, images=0)
+    made = Window(epoch=0, ids=("a",), pieces=(), labels=1, drafts=0, tokens=1, images=0)
 
     def source() -> Iterator[Window]:
         yield made
@@ -99,7 +99,7 @@ def test_an_error_of_the_reader_arrives_in_its_turn() -> None:
 
 
 def test_the_thread_ends_with_its_context() -> None:
-    made = Window(epoch=0, ids=("a",), pieces=(), labels=1, tokens=1, images=0)
+    made = Window(epoch=0, ids=("a",), pieces=(), labels=1, drafts=0, tokens=1, images=0)
     with Ahead(iter([made] * 50), depth=2) as ahead:
         next(ahead)
     assert not [t for t in threading.enumerate() if t.name == "chiasm-prefetch"]

@@ -1,58 +1,38 @@
 """Examples to model inputs: rows, identities, labels, pixels; counts come from geometry alone."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
+from typing import cast
 
 import numpy as np
 import torch
-from jaxtyping import Int
+from jaxtyping import Float, Int
+from PIL import Image
 from torch import Tensor
 from transformers import PreTrainedTokenizerBase
 
 from chiasm.data.example import Example, Picture, Turn
+from chiasm.data.latents import to_latent
 from chiasm.data.render import Rendered, render
+from chiasm.data.rows import SIDE, SampleRows, place_image, place_latents
 from chiasm.data.template import Template
 from chiasm.data.views import picture, stack_views, view_pixels
 from chiasm.errors import ChiasmError
-from chiasm.spec import Answers, Geometry, geometry
-from chiasm.stream import SHARED, Inputs, Modality, TokenTable
+from chiasm.spec import Answers, Context, Geometry, Latent, geometry
+from chiasm.stream import SHARED, Inputs, Modality, Role, TokenTable
 
 IGNORED = -100
 Rendering = Callable[..., list[Rendered]]
 """Called as `chiasm.data.render.render` is."""
-_SIDE = ("modality", "item", "unit", "turn", "role", "segment", "order")
 
 
-@dataclass
-class _Rows:
-    """The rows of one sample, as growing columns."""
+@dataclass(frozen=True)
+class _Shown:
+    """One picture as the batch holds it: what it becomes, and where its views are."""
 
-    ids: list[int] = field(default_factory=list)
-    columns: dict[str, list[int]] = field(default_factory=lambda: {name: [] for name in _SIDE})
-    place: list[tuple[float, float, float]] = field(default_factory=list)
-    position: list[int] = field(default_factory=list)
-    source: list[int] = field(default_factory=list)
-    answer: list[bool] = field(default_factory=list)
-    images: list[int] = field(default_factory=list)
-    """The batch's image rows that belong to this sample, in order."""
-    memory: list[tuple[int, int, float, float, float]] = field(default_factory=list)
-    """(item, unit, t, y, x) of every memory token."""
-    ends: list[int] = field(default_factory=list)
-    """The last row of each segment: where an answer would continue."""
-
-    def add(self, ids: Sequence[int], position: int, answer: bool, **identity: int) -> None:
-        """Rows of one kind, at consecutive positions."""
-        count = len(ids)
-        self.ids += ids
-        identity = {"modality": int(Modality.TEXT), "unit": 0, **identity}
-        for name in _SIDE[:-1]:
-            self.columns[name] += [identity[name]] * count
-        # Reading order restarts with the segment, as its reader's does; the others are not between.
-        self.columns["order"] += range(position, position + count)
-        self.position += range(position, position + count)
-        self.source += [-1] * count
-        self.place += [(0.0, 0.0, 0.0)] * count
-        self.answer += [answer] * count
+    image: Image.Image
+    plan: Geometry
+    views: list[int]
 
 
 @dataclass(frozen=True)
@@ -84,26 +64,29 @@ class Collator:
         """Inputs of the examples, labelled when they are to teach."""
         return self.collate(examples, teach=teach, packed=packed).inputs
 
-    def collate(self, examples: Sequence[Example], *, teach: bool, packed: bool = True) -> Batch:
-        """Inputs, with where each question ends.
+    def collate(
+        self,
+        examples: Sequence[Example],
+        *,
+        teach: bool,
+        packed: bool = True,
+        drawing: bool = False,
+    ) -> Batch:
+        """Inputs, with where each question ends; `drawing` says that a picture is drawn there.
 
         Raises ChiasmError for a sample longer than the context, naming both lengths.
         """
         packed = packed and self.answers.shares_media
         pad = self.tokenizer.pad_token_id
-        samples: list[_Rows] = []
+        samples: list[SampleRows] = []
         turns: list[tuple[tuple[int, int], ...]] = []
         pixels: list[Tensor] = []
         for number, example in enumerate(examples):
-            pictures = [picture(source) for source in self._images(example)]
-            plans = [geometry(self.answers, (p.height, p.width)) for p in pictures]
-            views = list(range(len(pixels), len(pixels) + sum(len(p.views) for p in plans)))
-            for image, plan in zip(pictures, plans, strict=True):
-                pixels += view_pixels(image, plan.views, self.answers.pixels)
+            images = [self._shown(source, pixels) for source in self._images(example)]
             whole = packed or not example.independent
             groups = [example.turns] if whole else [(turn,) for turn in example.turns]
             for first, group in enumerate(groups):
-                rows = self._rows(example, group, plans, views, teach)
+                rows = self._rows(example, group, images, pixels, teach, drawing)
                 samples.append(rows)
                 count = len(rows.ends) if example.independent else 1
                 turns.append(tuple((number, first + at) for at in range(count)))
@@ -116,19 +99,29 @@ class Collator:
 
     def _images(self, example: Example) -> tuple[Picture, ...]:
         """The example's images that this system looks at."""
-        return example.images if self.answers.views.plan((1, 1)) else ()
+        always = self.answers.head.context is Context.ALWAYS
+        return example.images if always or self.answers.views.plan((1, 1)) else ()
+
+    def _shown(self, source: Picture, pixels: list[Tensor]) -> _Shown:
+        """A picture read and planned; its views join `pixels`."""
+        image = picture(source)
+        plan = geometry(self.answers, (image.height, image.width))
+        first = len(pixels)
+        pixels += view_pixels(image, plan.views, self.answers.pixels)
+        return _Shown(image, plan, list(range(first, len(pixels))))
 
     def _rows(
         self,
         example: Example,
         turns: Sequence[Turn],
-        plans: Sequence[Geometry],
-        views: list[int],
+        images: Sequence[_Shown],
+        pixels: list[Tensor],
         teach: bool,
-    ) -> _Rows:
-        rows = _Rows(images=views)
+        drawing: bool,
+    ) -> SampleRows:
+        rows = SampleRows()
         item, prefix, position, segment = 0, 0, 0, SHARED
-        shown = 0
+        drawing = drawing or any(turn.picture is not None for turn in turns)
         rendered = self.rendering(
             self.template,
             self.tokenizer,
@@ -139,7 +132,7 @@ class Collator:
             system=example.system,
         )
         apart = example.independent and len(turns) > 1
-        for run in rendered:
+        for number, run in enumerate(rendered):
             if apart and run.turn + 1 != segment:
                 if segment != SHARED:
                     rows.ends.append(len(rows.ids) - 1)
@@ -147,7 +140,15 @@ class Collator:
                     prefix = position
                 segment, position = run.turn + 1, prefix
             turn = max(run.turn, 0)
-            if run.image_index is None:
+            if run.picture:
+                if self.answers.head.latent is None:
+                    continue
+                item += 1
+                last = not any(not apart or r.turn == run.turn for r in rendered[number + 1 :])
+                identity = dict(item=item, turn=turn, segment=segment)
+                drawn = cast(Picture, turns[run.turn].picture)
+                position = self._draw(rows, drawn, position, pixels, identity, teach, last)
+            elif run.image_index is None:
                 rows.add(
                     run.ids,
                     position,
@@ -158,12 +159,10 @@ class Collator:
                     segment=segment,
                 )
                 position += len(run.ids)
-            elif plans:
+            elif images:
                 item += 1
-                plan = plans[shown]
-                shown += 1
-                _place_image(rows, run, plan, item, turn, segment, position)
-                position += plan.placeholders
+                identity = dict(item=item, turn=turn, segment=segment, role=int(run.role))
+                position = self._show(rows, images[run.image_index], position, identity, drawing)
         rows.ends.append(len(rows.ids) - 1)
         limit = self.answers.host.max_positions
         if len(rows.ids) and max(rows.position) + 1 > limit:
@@ -173,45 +172,59 @@ class Collator:
             )
         return rows
 
+    def _show(
+        self,
+        rows: SampleRows,
+        shown: _Shown,
+        position: int,
+        identity: dict[str, int],
+        drawing: bool,
+    ) -> int:
+        """A picture that the following rows may look at: clean latents, features, or both.
 
-def _place_image(
-    rows: _Rows, run: Rendered, plan: Geometry, item: int, turn: int, segment: int, position: int
-) -> None:
-    """The placeholder rows of one image, and its memory tokens."""
-    base = sum(1 for source in rows.source if source >= 0)
-    rows.add(
-        [0] * plan.placeholders,
-        position,
-        False,
-        modality=int(Modality.IMAGE),
-        item=item,
-        turn=turn,
-        role=int(run.role),
-        segment=segment,
-    )
-    count = plan.placeholders
-    each = count // max(1, len(plan.views))
-    if count:
-        rows.source[-count:] = range(base, base + count)
-        rows.columns["unit"][-count:] = [at // each for at in range(count)]
-    places = [spot for at in range(len(plan.views)) for spot in _spots(plan, at)]
-    rows.memory += [(item, unit, 0.0, y, x) for unit, y, x in places]
-    if len(places) == count:
-        rows.place[-count:] = [(0.0, y, x) for _, y, x in places]
+        Returns the position after it.
+        """
+        head = self.answers.head
+        if head.context is Context.ALWAYS or (drawing and head.context is Context.DRAWING):
+            latent = cast(Latent, head.latent)
+            rows.latents.append(to_latent(shown.image, latent))
+            position = place_latents(rows, latent, position, identity, self._clean)
+        rows.images += shown.views
+        place_image(rows, shown.plan, position, identity)
+        return position + shown.plan.placeholders
+
+    def _draw(
+        self,
+        rows: SampleRows,
+        source: Picture,
+        position: int,
+        pixels: list[Tensor],
+        identity: dict[str, int],
+        teach: bool,
+        last: bool,
+    ) -> int:
+        """A picture that the answer draws: its draft, and unless it comes last, what the following
+        rows see of it. Returns the position after it.
+        """
+        latent = cast(Latent, self.answers.head.latent)
+        said = identity | {"role": int(Role.ASSISTANT)}
+        if teach:
+            rows.latents.append(to_latent(picture(source), latent))
+            draft = identity | {"role": int(Role.DRAFT)}
+            position = place_latents(rows, latent, position, draft, self._clean)
+        if last:
+            return position
+        return self._show(rows, self._shown(source, pixels), position, said, True)
+
+    @property
+    def _clean(self) -> float:
+        """The time of clean latents."""
+        return self.answers.teaching.objective.flow.direction.clean
 
 
-def _spots(plan: Geometry, view: int) -> list[tuple[int, float, float]]:
-    """(view, y, x) of a view's tokens; tokens that are not patches stand in one row."""
-    rows, columns = plan.grids[view]
-    count = plan.tokens_per_view[view]
-    if rows * columns != count:
-        rows, columns = 1, count
-    return [(view, float(y), float(x)) for y in range(rows) for x in range(columns)]
-
-
-def _inputs(samples: list[_Rows], pixels: list[Tensor], pad: int, teach: bool) -> Inputs:
+def _inputs(samples: list[SampleRows], pixels: list[Tensor], pad: int, teach: bool) -> Inputs:
     valid = _padded([[1] * len(rows.ids) for rows in samples], 0).bool()
-    columns = {name: _padded([rows.columns[name] for rows in samples], 0) for name in _SIDE}
+    columns = {name: _padded([rows.columns[name] for rows in samples], 0) for name in SIDE}
     # Padding stands after every real row in reading order, so that plain causality stays plain.
     reach = torch.arange(valid.shape[1]).expand_as(valid)
     columns["order"] = torch.where(valid, columns["order"], reach)
@@ -232,10 +245,31 @@ def _inputs(samples: list[_Rows], pixels: list[Tensor], pad: int, teach: bool) -
         owners=_padded([rows.images for rows in samples], -1) if pixels else None,
         memory=_memory([rows.memory for rows in samples]) if pixels else None,
         labels=labels,
+        latents=_latents(samples),
+        latent_of=_padded([rows.latent_of for rows in samples], -1) if _drawn(samples) else None,
     )
 
 
-def _labels(rows: _Rows) -> list[int]:
+def _drawn(samples: list[SampleRows]) -> bool:
+    """Whether any row is a latent."""
+    return any(rows.latents for rows in samples)
+
+
+def _latents(samples: list[SampleRows]) -> Float[Tensor, "batch latent channel"] | None:
+    """Each sample's latent rows in a row, zeros after the last."""
+    if not _drawn(samples):
+        return None
+    held = [torch.cat(rows.latents) if rows.latents else None for rows in samples]
+    known = [latents for latents in held if latents is not None]
+    count, channels = max(len(latents) for latents in known), known[0].shape[1]
+    out = torch.zeros(len(samples), count, channels)
+    for sample, latents in zip(out, held, strict=True):
+        if latents is not None:
+            sample[: len(latents)] = latents
+    return out
+
+
+def _labels(rows: SampleRows) -> list[int]:
     """The id each row must say next: an answer id that follows it in the same segment."""
     segment = rows.columns["segment"]
     nexts = zip(rows.ids[1:], rows.answer[1:], segment[1:], segment, strict=False)

@@ -2,8 +2,7 @@
 
 from chiasm.heads.codes import CodeHead
 from chiasm.heads.flow import FlowHead
-from chiasm.heads.latent import Latent
 from chiasm.heads.none import NoHead
 from chiasm.heads.text import TextHead
 
-__all__ = ["CodeHead", "FlowHead", "Latent", "NoHead", "TextHead"]
+__all__ = ["CodeHead", "FlowHead", "NoHead", "TextHead"]

@@ -8,12 +8,12 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from chiasm.heads.text import TextScores
-from chiasm.spec import Host, Work
+from chiasm.spec import DrawsNothing, Host, Work
 from chiasm.spec.work import linear
 
 
 @dataclass(frozen=True, kw_only=True)
-class CodeHead:
+class CodeHead(DrawsNothing):
     """Decoupled vocabularies (OmniMamba, arXiv 2503.08686): the task selects the head.
 
     Words are scored by the word embeddings where the host ties them, codes by the code embeddings.

@@ -7,12 +7,12 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from chiasm.layers import Linear
-from chiasm.spec import Host, Work
+from chiasm.spec import DrawsNothing, Host, Work
 from chiasm.spec.work import linear
 
 
 @dataclass(frozen=True)
-class TextHead:
+class TextHead(DrawsNothing):
     """A linear map to the vocabulary, tied to the word embeddings where the host says so."""
 
     def build(self, host: Host, embeddings: nn.Embedding) -> "TextScores":

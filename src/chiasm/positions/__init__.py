@@ -1,6 +1,7 @@
 """Part of question 4: where does a row stand? One verb, `number`."""
 
 from chiasm.positions.apart import Apart
+from chiasm.positions.by_block import OnePerBlock
 from chiasm.positions.sequential import Sequential
 
-__all__ = ["Apart", "Sequential"]
+__all__ = ["Apart", "OnePerBlock", "Sequential"]

@@ -23,6 +23,7 @@ from chiasm.spec.geometry import (
     geometry,
 )
 from chiasm.spec.host import Host
+from chiasm.spec.latent import Context, DrawsNothing, Latent
 from chiasm.spec.registry import register, registered, system
 from chiasm.spec.system import Card, System, derive, differences
 from chiasm.spec.teaching import Stage, Teaching
@@ -33,6 +34,8 @@ __all__ = [
     "Card",
     "Compression",
     "Connector",
+    "Context",
+    "DrawsNothing",
     "Encoder",
     "Experts",
     "EqualArea",
@@ -41,6 +44,7 @@ __all__ = [
     "Geometry",
     "Head",
     "Host",
+    "Latent",
     "NativeResolution",
     "NoViews",
     "Objective",

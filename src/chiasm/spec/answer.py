@@ -7,6 +7,7 @@ from torch import nn
 
 from chiasm.spec.geometry import Size
 from chiasm.spec.host import Host
+from chiasm.spec.latent import Context, Latent
 from chiasm.spec.slots import SlotParts, Slots, Weights
 from chiasm.spec.work import LayerRows, Work
 from chiasm.stream import Modality, RowPlan, Rows, TokenTable
@@ -140,7 +141,19 @@ class Compression(Protocol):
 
 
 class Head(Protocol):
-    """Question 7. `build` gives a module whose `emit` maps hidden states to scores."""
+    """Question 7. `build` gives a module whose `emit` maps hidden states to scores, and where
+    pictures are drawn, `enter` latent rows to host rows and `velocity` hidden states to velocities.
+    """
+
+    @property
+    def latent(self) -> Latent | None:
+        """What a drawn picture is made of; None where nothing draws."""
+        ...
+
+    @property
+    def context(self) -> Context:
+        """Which pictures of a prompt enter as clean latents."""
+        ...
 
     def build(self, host: Host, embeddings: nn.Embedding) -> nn.Module: ...
 

@@ -21,6 +21,12 @@ class Stage:
     questions: int | None = None
     """Most independent questions of one image that a step teaches, rare answers likelier; None:
     all."""
+    copies: bool = False
+    """Whether the weights that an experts answer adds begin the stage as the host's own are."""
+    unprompted: float = 0.0
+    """Share of drawn pictures that are taught without their question, for guidance by text."""
+    unseen: float = 0.0
+    """Share of drawn pictures that are taught without the images of their question."""
     warmup: float = 0.05
     """Share of the stage's steps in linear warm-up."""
     schedule: str = "cosine"

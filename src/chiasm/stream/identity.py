@@ -19,12 +19,16 @@ class Modality(IntEnum):
 
 
 class Role(IntEnum):
-    """Who says a row: the system prompt, the user, the tag that opens the answer, the assistant."""
+    """Who says a row: the system prompt, the user, the tag that opens the answer, the assistant.
+
+    A draft is what the assistant is about to show: latents on their way from noise to a picture.
+    """
 
     SYSTEM = 0
     USER = 1
     TAG = 2
     ASSISTANT = 3
+    DRAFT = 4
 
 
 SHARED = 0

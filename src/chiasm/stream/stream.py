@@ -43,6 +43,11 @@ class Inputs:
     """Identity of each sample's media tokens, `[batch, item * tokens per image]`."""
     labels: Int[Tensor, "batch token"] | None = None
     """The id that each row must predict *next*, -100 where nothing is taught."""
+    latents: Float[Tensor, "batch latent channel"] | None = None
+    """Each sample's latent rows, picture after picture; None where no row is a latent."""
+    latent_of: Int[Tensor, "batch token"] | None = None
+    """Which of them a row holds, -1 for the other rows. A draft's rows name the clean latents until
+    noise is drawn for them."""
 
     def to(self, device: torch.device | str) -> "Inputs":
         moved: dict[str, Any] = {}

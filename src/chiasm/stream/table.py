@@ -26,7 +26,7 @@ class TokenTable:
     unit: Int[Tensor, "batch token"]
     """Which frame or tile of the item."""
     place: Float[Tensor, "batch token 3"]
-    """(t, y, x) inside the unit, in patches."""
+    """(t, y, x) inside the unit, in patches; a latent's t is the time of its flow."""
     turn: Int[Tensor, "batch token"]
     role: Int[Tensor, "batch token"]
     segment: Int[Tensor, "batch token"]

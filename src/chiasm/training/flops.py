@@ -18,5 +18,5 @@ def step_flops(model: Model, window: Window) -> int:
     trial = copy.deepcopy(model).to("cpu")
     with sdpa_kernel([SDPBackend.MATH]), FlopCounterMode(display=False) as counter:
         for piece in window.pieces:
-            trial.loss(piece, total=window.labels).backward()
+            trial.loss(piece, total=window.labels, drafts=window.drafts).backward()
     return counter.get_total_flops()

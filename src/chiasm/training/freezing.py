@@ -54,6 +54,14 @@ def freeze(model: nn.Module, trained: Iterable[str]) -> None:
         module.training = not name or part_of(f"{name}.") in learns
 
 
+def copy_own(model: nn.Module) -> None:
+    """Start the weights that an experts answer adds as the host's own are, in place."""
+    for module in model.modules():
+        copy = getattr(module, "copy_own", None)
+        if copy is not None:
+            copy()
+
+
 def _known(trained: Iterable[str]) -> frozenset[str]:
     learns = frozenset(trained)
     if unknown := sorted(learns - set(PARTS)):

@@ -14,6 +14,7 @@ from torch.optim import AdamW
 from chiasm.data import Dataset
 from chiasm.data.balance import Balance
 from chiasm.data.order import Order
+from chiasm.data.unprompted import Unprompted
 from chiasm.errors import ChiasmError, Misuse
 from chiasm.model import Model
 from chiasm.spec import Stage
@@ -24,7 +25,7 @@ from chiasm.training.budget import Budget, Course, course, steps_for
 from chiasm.training.deterministic import deterministic
 from chiasm.training.display import Display, Silent
 from chiasm.training.flops import step_flops
-from chiasm.training.freezing import count, freeze
+from chiasm.training.freezing import copy_own, count, freeze
 from chiasm.training.interrupt import Interrupt, Interrupted
 from chiasm.training.metrics import Curve, Metrics
 from chiasm.training.optimiser import clip, optimiser, set_rate
@@ -176,6 +177,8 @@ class Trainer:
         stage = self.stages[at]
         if at != self.position.stage:
             self.position = replace(self.position, stage=at, stage_step=0)
+        if stage.copies and self.position.stage_step == 0:
+            copy_own(self.model)
         freeze(self.model, stage.trained)
         adam = optimiser(self.model, stage)
         if state is not None:
@@ -225,19 +228,21 @@ class Trainer:
     def _step(
         self, stage: Stage, window: Window, adam: AdamW
     ) -> tuple[float, float, dict[str, float]]:
-        """One update; returns the loss, the gradient norm and the layers' own losses before it."""
+        """One update; returns the loss, the gradient norm and the losses by name before it."""
         device = self.model.device
         adam.zero_grad(set_to_none=True)
         losses: list[Tensor] = []
         auxiliary: dict[str, Tensor] = {}
         for piece in window.pieces:
             with precisions.autocast(self.precision, device):
-                taught = self.model.losses(piece.to(device), total=window.labels)
+                taught = self.model.losses(
+                    piece.to(device), total=window.labels, drafts=window.drafts
+                )
             # Text without images depends on nothing that learns while only the connector does.
             if taught.total.requires_grad:
                 taught.total.backward()
             losses.append(taught.main.detach())
-            for name, value in taught.auxiliary.items():
+            for name, value in (taught.auxiliary | taught.parts).items():
                 auxiliary[name] = auxiliary.get(name, value.new_zeros(())) + value.detach()
         norm = clip(adam, stage.clip)
         # One transfer for all numbers, before the update: a broken step leaves the weights whole.
@@ -278,7 +283,8 @@ class Trainer:
 
     def _windows(self, at: int, start: int) -> Iterator[Window]:
         # Every stage has an order of its own, or all would begin with the same samples.
-        seed, limit = self.seed + at, self.stages[at].questions
+        given = self.stages[at]
+        seed, limit = self.seed + at, given.questions
         return windows(
             self.dataset,
             self.collator,
@@ -287,6 +293,7 @@ class Trainer:
             batch=self._batch(self.stages[at]),
             accumulate=self.options.accumulate,
             balance=None if limit is None else Balance.of(self.dataset, limit=limit, seed=seed),
+            unprompted=Unprompted(text=given.unprompted, images=given.unseen, seed=seed),
         )
 
     def _batch(self, stage: Stage) -> int:

@@ -25,7 +25,8 @@ class Metrics:
     lr: float
     gradient_norm: float
     auxiliary: dict[str, float] = field(default_factory=dict)
-    """The layers' own losses (a router's balance), by name; no part of `loss`."""
+    """Losses by name: the layers' own (a router's balance), no part of `loss`; and where pictures
+    are drawn, `text` and `velocity`, its two parts."""
     tokens_per_second: float
     seconds: float
     """Spent on steps so far."""

@@ -9,6 +9,8 @@ from typing import Protocol, Self
 from chiasm.data import Dataset, Example
 from chiasm.data.balance import Balance
 from chiasm.data.order import Order
+from chiasm.data.unprompted import Unprompted
+from chiasm.drawing import draft_rows
 from chiasm.errors import ChiasmError
 from chiasm.stream import Inputs
 
@@ -28,6 +30,8 @@ class Window:
     pieces: tuple[Inputs, ...]
     labels: int
     """Taught ids of all pieces: what the step's loss is divided by."""
+    drafts: int
+    """Rows of drafts of all pieces: what the loss of drawn pictures is divided by."""
     tokens: int
     """Rows that are not padding."""
     images: int
@@ -42,27 +46,32 @@ def windows(
     batch: int,
     accumulate: int,
     balance: Balance | None = None,
+    unprompted: Unprompted | None = None,
 ) -> Iterator[Window]:
     """The windows of step `start` and every one after it, without end.
 
     A step's `batch` examples are dealt to `accumulate` pieces of (nearly) equal numbers; `balance`
-    says which of their questions are taught. Raises
+    says which of their questions are taught, `unprompted` which are left out. Raises
     ChiasmError when a window teaches nothing.
     """
     for epoch, indices in order.batches(start, batch):
         examples = [dataset[index] for index in indices]
         if balance is not None:
             examples = [balance.choose(example, epoch) for example in examples]
+        if unprompted is not None:
+            examples = [unprompted.choose(example, epoch) for example in examples]
         pieces = tuple(collator.batch(part, teach=True) for part in _deal(examples, accumulate))
         ids = tuple(example.id for example in examples)
         labels = sum(_labels(piece) for piece in pieces)
-        if labels == 0:
+        drafts = sum(_drafts(piece) for piece in pieces)
+        if labels + drafts == 0:
             raise ChiasmError(f"no answer to learn from in the samples {listed(ids)}; add answers")
         yield Window(
             epoch=epoch,
             ids=ids,
-            pieces=tuple(piece for piece in pieces if _labels(piece)),
+            pieces=tuple(piece for piece in pieces if _labels(piece) + _drafts(piece)),
             labels=labels,
+            drafts=drafts,
             tokens=sum(int(piece.table.valid.sum()) for piece in pieces),
             images=sum(0 if piece.images is None else len(piece.images) for piece in pieces),
         )
@@ -86,6 +95,10 @@ def _deal(examples: list[Example], parts: int) -> Iterator[list[Example]]:
 
 def _labels(inputs: Inputs) -> int:
     return 0 if inputs.labels is None else int((inputs.labels >= 0).sum())
+
+
+def _drafts(inputs: Inputs) -> int:
+    return int(draft_rows(inputs.table).sum())
 
 
 class Ahead:

@@ -1,5 +1,6 @@
 """Question 4: who may see whom? One verb, `permit`, and the one place where masks are built."""
 
+from chiasm.visibility.blocks import DraftsApart, LatentBlock, WithinBlock
 from chiasm.visibility.causal import Causal, SameSegment, Window
 from chiasm.visibility.materialise import block_mask, dense_mask, dense_permission, materialise
 from chiasm.visibility.media import Everything, NotRole, PrecedingItem, VisualSeesQuestion
@@ -9,7 +10,9 @@ from chiasm.visibility.zorro import Pure
 
 __all__ = [
     "Causal",
+    "DraftsApart",
     "Everything",
+    "LatentBlock",
     "NotRole",
     "PrecedingItem",
     "PromptKeys",
@@ -19,6 +22,7 @@ __all__ = [
     "Sight",
     "VisualSeesQuestion",
     "Window",
+    "WithinBlock",
     "block_mask",
     "dense_mask",
     "dense_permission",

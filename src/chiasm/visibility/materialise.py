@@ -56,6 +56,8 @@ def materialise(rule: Rule, queries: TokenTable, keys: TokenTable) -> Permission
     if queries.device.type == "cuda" and queries.shape[1] > 1:
         return Permission(block=block_mask(rule, queries, keys))
     mask = dense_mask(rule, queries, keys)
+    if queries is keys and _plain(keys) and _causal(mask, keys):
+        return Permission(causal=True)
     return Permission() if queries.shape[1] == 1 and bool(mask.all()) else Permission(dense=mask)
 
 
@@ -81,6 +83,12 @@ def block_mask(rule: Rule, queries: TokenTable, keys: TokenTable) -> Any:
         KV_LEN=keys.shape[1],
         device=queries.device,
     )
+
+
+def _causal(mask: Bool[Tensor, "batch query key"], table: TokenTable) -> bool:
+    """Whether every real row sees what plain causal order shows it: rules of media, without any."""
+    order = torch.ones(mask.shape[1:], dtype=torch.bool, device=mask.device).tril()
+    return not bool(((mask != order) & table.valid.unsqueeze(2) & table.valid.unsqueeze(1)).any())
 
 
 def _plain(table: TokenTable) -> bool:

@@ -1,9 +1,19 @@
 """The latent of a picture as rows: patches of an autoencoder's cells, or of the pixels."""
 
 from dataclasses import dataclass
+from enum import StrEnum
 
-from jaxtyping import Float
-from torch import Tensor
+
+class Context(StrEnum):
+    """Which pictures of a prompt enter as clean latents, besides what an encoder makes of them.
+
+    never: none. drawing: those before a picture that is to be drawn (BAGEL). always: all (X-Fusion,
+    which has no encoder).
+    """
+
+    NEVER = "never"
+    DRAWING = "drawing"
+    ALWAYS = "always"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,18 +54,14 @@ class Latent:
         """Numbers in one patch."""
         return self.patch**2 * self.channels
 
-    def to_rows(
-        self, cells: Float[Tensor, "picture channel y x"]
-    ) -> Float[Tensor, "picture row patch"]:
-        """Patches from left to right, top to bottom; a patch is (channel, y, x) in this order."""
-        patches = cells.unfold(2, self.patch, self.patch).unfold(3, self.patch, self.patch)
-        return patches.permute(0, 2, 3, 1, 4, 5).flatten(3).flatten(1, 2)
 
-    def to_cells(
-        self, rows: Float[Tensor, "picture row patch"]
-    ) -> Float[Tensor, "picture channel y x"]:
-        """The inverse of `to_rows`."""
-        down, across = self.grid
-        patches = rows.unflatten(2, (self.channels, self.patch, self.patch))
-        patches = patches.unflatten(1, (down, across)).permute(0, 3, 1, 4, 2, 5)
-        return patches.flatten(4, 5).flatten(2, 3)
+class DrawsNothing:
+    """What a head is that draws no pictures."""
+
+    @property
+    def latent(self) -> Latent | None:
+        return None
+
+    @property
+    def context(self) -> Context:
+        return Context.NEVER

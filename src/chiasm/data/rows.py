@@ -1,0 +1,83 @@
+"""The rows of one sample as they are written: text, images, latents, each with its identity."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from torch import Tensor
+
+from chiasm.spec import Geometry, Latent
+from chiasm.stream import Modality
+
+SIDE = ("modality", "item", "unit", "turn", "role", "segment", "order")
+
+
+@dataclass
+class SampleRows:
+    """The rows of one sample, as growing columns."""
+
+    ids: list[int] = field(default_factory=list)
+    columns: dict[str, list[int]] = field(default_factory=lambda: {name: [] for name in SIDE})
+    place: list[tuple[float, float, float]] = field(default_factory=list)
+    position: list[int] = field(default_factory=list)
+    source: list[int] = field(default_factory=list)
+    latent_of: list[int] = field(default_factory=list)
+    answer: list[bool] = field(default_factory=list)
+    images: list[int] = field(default_factory=list)
+    """The batch's image rows that belong to this sample, in order."""
+    latents: list[Tensor] = field(default_factory=list)
+    """The latent rows `[row, channel]` of each picture that enters as latents, in order."""
+    memory: list[tuple[int, int, float, float, float]] = field(default_factory=list)
+    """(item, unit, t, y, x) of every memory token."""
+    ends: list[int] = field(default_factory=list)
+    """The last row of each segment: where an answer would continue."""
+
+    def add(self, ids: Sequence[int], position: int, answer: bool, **identity: int) -> None:
+        """Rows of one kind, at consecutive positions."""
+        count = len(ids)
+        self.ids += ids
+        identity = {"modality": int(Modality.TEXT), "unit": 0, **identity}
+        for name in SIDE[:-1]:
+            self.columns[name] += [identity[name]] * count
+        # Reading order restarts with the segment, as its reader's does; the others are not between.
+        self.columns["order"] += range(position, position + count)
+        self.position += range(position, position + count)
+        self.source += [-1] * count
+        self.latent_of += [-1] * count
+        self.place += [(0.0, 0.0, 0.0)] * count
+        self.answer += [answer] * count
+
+
+def place_latents(
+    rows: SampleRows, latent: Latent, position: int, identity: dict[str, int], time: float
+) -> int:
+    """Rows of the newest picture's latents; returns the position after them."""
+    count, (_, across) = latent.rows, latent.grid
+    rows.add([0] * count, position, False, modality=int(Modality.LATENT), **identity)
+    base = count * (len(rows.latents) - 1)
+    rows.latent_of[-count:] = range(base, base + count)
+    rows.place[-count:] = [(time, float(at // across), float(at % across)) for at in range(count)]
+    return position + count
+
+
+def place_image(rows: SampleRows, plan: Geometry, position: int, identity: dict[str, int]) -> None:
+    """The placeholder rows of one image, and its memory tokens."""
+    base = sum(1 for source in rows.source if source >= 0)
+    count = plan.placeholders
+    rows.add([0] * count, position, False, modality=int(Modality.IMAGE), **identity)
+    each = count // max(1, len(plan.views))
+    if count:
+        rows.source[-count:] = range(base, base + count)
+        rows.columns["unit"][-count:] = [at // each for at in range(count)]
+    places = [spot for at in range(len(plan.views)) for spot in _spots(plan, at)]
+    rows.memory += [(identity["item"], unit, 0.0, y, x) for unit, y, x in places]
+    if len(places) == count:
+        rows.place[-count:] = [(0.0, y, x) for _, y, x in places]
+
+
+def _spots(plan: Geometry, view: int) -> list[tuple[int, float, float]]:
+    """(view, y, x) of a view's tokens; tokens that are not patches stand in one row."""
+    rows, columns = plan.grids[view]
+    count = plan.tokens_per_view[view]
+    if rows * columns != count:
+        rows, columns = 1, count
+    return [(view, float(y), float(x)) for y in range(rows) for x in range(columns)]

@@ -1,0 +1,49 @@
+"""One position for a whole picture: what follows it is one step further, however large it is."""
+
+from dataclasses import dataclass, replace
+
+import torch
+from jaxtyping import Int
+from torch import Tensor
+
+from chiasm.stream import SHARED, Modality, Role, TokenTable
+from chiasm.stream.table import take
+
+
+@dataclass(frozen=True)
+class OnePerBlock:
+    """All rows of a block (an image's features, its latents) share one index, text rows have each
+    their own; a draft stands where the clean copy after it stands (BAGEL, arXiv 2505.14683).
+
+    A position counts the text rows and whole blocks before the row; drafts count for nothing, and
+    packed segments go on from their prefix.
+    """
+
+    @property
+    def axes(self) -> int:
+        return 1
+
+    def number(self, table: TokenTable) -> TokenTable:
+        """The table with its positions; it comes numbered in reading order."""
+        reach = table.order.amax() + 1
+        index = (table.segment * reach + table.order).argsort(dim=1, stable=True)
+        sorted_ = table.rows(index)
+        steps = _steps(sorted_)
+        before = steps.cumsum(1) - steps
+        shared = (steps * (sorted_.segment == SHARED)).sum(1, keepdim=True)
+        opens = torch.ones_like(before, dtype=torch.bool)
+        opens[:, 1:] = sorted_.segment[:, 1:] != sorted_.segment[:, :-1]
+        start = before.masked_fill(~opens, 0).cummax(1).values
+        counted = before - start + shared * (sorted_.segment != SHARED)
+        position = take(counted, index.argsort(dim=1))
+        return replace(table, position=position.float().unsqueeze(-1))
+
+
+def _steps(table: TokenTable) -> Int[Tensor, "batch token"]:
+    """1 for text rows and for the last row of a block, of rows in reading order; else 0."""
+    same = (table.modality != int(Modality.TEXT)) & (table.role != int(Role.DRAFT))
+    inside = torch.zeros_like(same)
+    inside[:, :-1] = same[:, :-1] & table.valid[:, 1:]
+    for column in (table.modality, table.item, table.role, table.segment):
+        inside[:, :-1] &= column[:, :-1] == column[:, 1:]
+    return (table.valid & (table.role != int(Role.DRAFT)) & ~inside).long()
