@@ -8,6 +8,7 @@ import torch
 
 from chiasm.catalogue.effects import read_result
 from chiasm.errors import Misuse
+from chiasm.evaluation import effect
 from chiasm.evaluation.effect import Pair, measure, outcome, record
 from chiasm.evaluation.interval import student, student_quantile
 from chiasm.spec import Scale, registered
@@ -44,7 +45,7 @@ def pair(**changed) -> Pair:
     settings = dict(
         name="a-pair",
         system=tiny,
-        baseline=replace(tiny, slug="twin"),
+        baseline=tiny,
         data="easy-vqa",
         samples=16,
         asked=3,
@@ -62,22 +63,27 @@ def test_paired_differences_decide_not_the_arms_spread():
     assert found["difference"] == pytest.approx(0.0966667, abs=1e-6)
 
 
-def test_a_pair_is_taught_judged_and_remembered(tmp_path):
+def test_a_pair_is_taught_judged_and_remembered(tmp_path, monkeypatch):
     torch.set_num_threads(1)
     told: list[str] = []
     found = measure(pair(), [0, 1, 2], tmp_path, tell=told.append)
-    assert found["accuracies"] == found["baseline_accuracies"], "equal systems, equal seeds"
+    assert found["accuracies"] == found["baseline_accuracies"], "one system, one arm a seed"
     assert found["outcome"] == "none seen" and len(told) == 6
     out = tmp_path / "llava-1.5" / "a-pair.json"
     out.parent.mkdir()
     out.write_text(json.dumps(found))
     assert read_result(out)["seeds"] == [0, 1, 2]
     # Finished arms are read, not taught: their accuracies could be anything.
-    for kept in tmp_path.glob("a-pair-system-*/accuracy.json"):
+    for kept in tmp_path.glob("llava-1.5-easy-vqa-*/accuracy.json"):
         kept.write_text(json.dumps(json.loads(kept.read_text()) | {"accuracy": 0.125}))
     assert measure(pair(), [0, 1, 2], tmp_path, tell=told.append)["accuracies"] == [0.125] * 3
-    # Other settings are other arms.
-    assert 0.125 not in measure(pair(asked=2), [0, 1, 2], tmp_path, tell=told.append)["accuracies"]
+
+    def taught_anew(*given, **settings):
+        raise RuntimeError("taught anew")
+
+    monkeypatch.setattr(effect, "train", taught_anew)
+    with pytest.raises(RuntimeError, match="taught anew"):
+        measure(pair(asked=2), [0, 1, 2], tmp_path, tell=told.append)
 
 
 def test_two_seeds_are_too_few(tmp_path):

@@ -8,6 +8,7 @@ where it lies on the other, and otherwise none was seen.
 
 import hashlib
 import json
+import os
 import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -57,7 +58,7 @@ def measure(pair: Pair, seeds: Sequence[int], folder: Path, *, tell: Tell) -> di
     arms: dict[str, list[float]] = {"system": [], "baseline": []}
     for seed in seeds:
         for arm, chosen in (("system", pair.system), ("baseline", pair.baseline)):
-            accuracy = _arm(pair, chosen, seed, folder / f"{pair.name}-{arm}-{seed}")
+            accuracy = _arm(pair, chosen, seed, folder)
             arms[arm].append(accuracy)
             tell(f"{pair.name}, seed {seed}, {arm} {chosen.slug}: {100 * accuracy:.2f}%")
     return record(pair, list(seeds), arms["system"], arms["baseline"])
@@ -109,24 +110,28 @@ def outcome(low: float, high: float) -> str:
 
 
 def _arm(pair: Pair, chosen: System, seed: int, folder: Path) -> float:
-    """Accuracy of one arm; taught and judged once, then remembered under what it was taught."""
-    kept = folder / "accuracy.json"
-    settings = repr((chosen.at(pair.scale), pair.data, pair.samples, pair.asked))
-    digest = hashlib.sha256(settings.encode()).hexdigest()
+    """Accuracy of one arm; taught and judged once, then remembered under what it was taught.
+
+    Pairs that share a baseline share its arms.
+    """
+    settings = repr((chosen.at(pair.scale), pair.data, pair.samples, pair.asked, seed))
+    digest = hashlib.sha256(settings.encode()).hexdigest()[:16]
+    arm = folder / f"{chosen.slug}-{pair.data}-{seed}-{digest}"
+    kept = arm / "accuracy.json"
     if kept.is_file():
-        held = json.loads(kept.read_text(encoding="utf-8"))
-        if held["settings_sha256"] == digest:
-            return float(held["accuracy"])
-    if folder.exists():
-        shutil.rmtree(folder)
+        return float(json.loads(kept.read_text(encoding="utf-8"))["accuracy"])
+    if arm.exists():
+        shutil.rmtree(arm)
     budget = Budget(samples=pair.samples)
-    train(chosen, pair.scale, pair.data, budget, folder, seed=seed, display=Silent())
-    opened = open_checkpoint(folder)
+    train(chosen, pair.scale, pair.data, budget, arm, seed=seed, display=Silent())
+    opened = open_checkpoint(arm)
     asked = data.load(pair.data, "test")[: pair.asked]
     score = Score.of(list(predict(opened.model, opened.collator, asked)))
-    for entry in folder.iterdir():
+    for entry in arm.iterdir():
         if entry.is_file():
             entry.unlink()
     held = {"accuracy": score.accuracy, "right": score.right, "count": score.count}
-    kept.write_text(json.dumps(held | {"settings_sha256": digest}), encoding="utf-8")
+    new = kept.with_suffix(".new")
+    new.write_text(json.dumps(held), encoding="utf-8")
+    os.replace(new, kept)
     return score.accuracy
