@@ -1,0 +1,117 @@
+"""Tags that follow from a spec: what its answers build says more than what anybody wrote.
+
+Four facets can be read off a system: the architecture type, which parameters are adapted, the
+mixer, and whether visual tokens are compressed. A test compares them with the written tags; where
+both are right about different things, `EXPLAINED` says why.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import cast
+
+from torch import nn
+
+from chiasm.assemble import build
+from chiasm.backbone import LockStep, Stack
+from chiasm.experts.adapted import AdaptedLinear
+from chiasm.model import Model
+from chiasm.spec import Scale, System, geometry
+from chiasm.stream import Modality
+
+OWN_WEIGHTS = 0.1
+"""Share of the stack from which a modality's own weights make the layers custom."""
+SQUARE = (336, 336)
+"""The picture whose tokens are counted where a system takes any size."""
+
+
+def architecture(of: System) -> tuple[str, ...]:
+    """Types A to D of the evolution survey, O where none holds.
+
+    A: layers read media through cross-attention beside the host's own layers, or towers read each
+    other. B: media rows take another path, or other weights, through the host's own layers. C:
+    continuous tokens go through the host from its first layer. D: the same, as codes of a table.
+    """
+    answers = of.at(Scale.NANO)
+    model = build(answers, device="meta", seed=None)
+    stack, fusion = cast(Stack, model.decoder.stack), answers.fusion
+    straight = all(plan.complete for plan in stack.plans)
+    reads = fusion.reads_memory and straight and len(stack.before) > 0
+    found: list[str] = []
+    if reads or len(stack.between) or isinstance(model.decoder, LockStep):
+        found.append("A")
+    if not straight or len(stack.joined) or len(stack.beside) or _own_weights(of) > OWN_WEIGHTS:
+        found.append("B")
+    whole = fusion.enters and Modality.IMAGE in stack.plans[0].query.modalities
+    if whole and answers.encoder.width:
+        found.append("D" if _codes(model) else "C")
+    return tuple(found) or ("O",)
+
+
+def mixer(of: System) -> tuple[str, ...]:
+    """What mixes the host's rows: attention or a state-space scan."""
+    return ("tf",) if of.at(Scale.PAPER).host.mixer is None else ("ssm",)
+
+
+def adapted(of: System) -> tuple[str, ...]:
+    """How the host is adapted over the stages of the published recipe.
+
+    full: the host itself learns. rep: adapters that merge into it. add: other new blocks within it.
+    frozen: nothing within it.
+    """
+    answers = of.at(Scale.PAPER)
+    trained = {part for stage in answers.teaching.stages for part in stage.trained}
+    if "decoder" in trained:
+        return ("full",)
+    model = build(answers, device="meta", seed=None)
+    if any(isinstance(module, AdaptedLinear) for module in model.modules()):
+        return ("rep",)
+    inside = [
+        part for part in ("fusion", "tower", "experts") if part in trained and model.part(part)
+    ]
+    return ("add",) if inside else ("frozen",)
+
+
+def compresses(of: System) -> bool:
+    """Whether fewer tokens enter, or are read, than the encoder gives for a square picture."""
+    answers = of.at(Scale.PAPER)
+    found = geometry(answers, SQUARE)
+    given = sum(rows * columns for rows, columns in found.grids)
+    return found.tokens < given or found.kept < found.tokens
+
+
+DERIVED: Mapping[str, Callable[[System], tuple[str, ...]]] = {
+    "arch": architecture,
+    "base": mixer,
+    "peft": adapted,
+}
+"""The facets whose values a spec decides, by name; `tok` is decided up to its mechanism."""
+
+EXPLAINED: Mapping[tuple[str, str], str] = {
+    ("idefics2", "peft"): "its stages here are LLaVA-1.5's; the paper adapts the host by DoRA",
+    (
+        "perceiver",
+        "arch",
+    ): "its cross-attention lies in the encoder; a host spells answers",
+    (
+        "perceiver",
+        "tok",
+    ): "its latents are the encoder's own tokens; nothing keeps fewer",
+}
+"""Where the written tag and the spec differ, by slug and facet."""
+
+
+def _own_weights(of: System) -> float:
+    """Share of the stack's parameters that text or images alone pass through."""
+    answers = of.at(Scale.PAPER)
+    if not answers.experts.groups and not answers.experts.lanes:
+        return 0.0
+    model = build(answers, device="meta", seed=None)
+    size = sum(p.numel() for p in cast(nn.Module, model.decoder.stack).parameters())
+    idle = (answers.experts.idle(answers.host, m) for m in (Modality.TEXT, Modality.IMAGE))
+    return max(idle) / size
+
+
+def _codes(model: Model) -> bool:
+    """Whether tokens are looked up in a table of codes instead of projected."""
+    connector = model.connector
+    held = [] if connector is None else list(connector.modules())
+    return any(isinstance(module, nn.Embedding) for module in held)
