@@ -16,7 +16,7 @@ from chiasm.decoding import generate
 from chiasm.errors import ChiasmError
 from chiasm.hub import KeywordModel
 from chiasm.hub.folder import tokens_of_tokenizer
-from chiasm.hub.formats import SpecialTokens
+from chiasm.hub.tokens import SpecialTokens
 from chiasm.spec import registered
 
 QUESTION = "what color is the shape?"

@@ -40,8 +40,10 @@ def test_every_class_agrees_on_a_random_tiny_folder(name: str, seed: int, tmp_pa
 def test_stages_cover_tower_connector_and_layers(name: str, tmp_path: Path) -> None:
     write(name, tmp_path, 3)
     names = [stage.name for stage in compare(tmp_path).stages]
-    assert names[:3] == ["embeddings", "vision_tower", "connector"]
-    assert names[3:] == ["layers.0", "layers.1", "layers.2", "norm", "logits"]
+    # Ovis2's tower ends in its visual words, which have no module of their own to compare with.
+    between = [] if name.startswith("Ovis2") else ["vision_tower", "connector"]
+    assert names[:-5] == ["embeddings", *between, "inputs"]
+    assert names[-5:] == ["layers.0", "layers.1", "layers.2", "norm", "logits"]
 
 
 @pytest.mark.parametrize("family", ["llama", "qwen2"])

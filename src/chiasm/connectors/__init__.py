@@ -14,6 +14,7 @@ from chiasm.connectors.query_ladder import QueryLadder
 from chiasm.connectors.regions import Regions
 from chiasm.connectors.shuffle import ShuffleLinear, ShuffleSwiGLU
 from chiasm.connectors.temporal_scan import TemporalScan
+from chiasm.connectors.visual_table import VisualTable
 from chiasm.connectors.zorro_hip import Stage, ZorroHiP
 
 __all__ = [
@@ -36,4 +37,5 @@ __all__ = [
     "Stage",
     "TemporalScan",
     "ZorroHiP",
+    "VisualTable",
 ]

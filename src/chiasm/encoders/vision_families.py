@@ -31,6 +31,8 @@ class VisionFamily:
     """Class and register tokens before the patches, from the config."""
     feed_forward: Callable[[Any], int]
     """Multiply-adds of one layer's feed-forward for one token, from the config."""
+    inner: str = "vision_model"
+    """Name of the network inside a model that wraps it."""
     layers: str = "encoder.layers"
     """Name of the list of layers inside the model."""
     masks_padding: bool = False
@@ -52,10 +54,10 @@ class VisionFamily:
     def network(self, model: nn.Module) -> nn.Module:
         """The network inside a model of this family.
 
-        Early transformers 5 wraps it in one more module; without the wrapper, parameters have one
-        name in all releases.
+        Early transformers 5 wraps it in one more module, and Ovis2 keeps its visual words beside
+        it; without the wrapper, parameters have one name in all releases.
         """
-        return getattr(model, "vision_model", model)
+        return getattr(model, self.inner, model)
 
     def _found(self, kind: str, name: str) -> Any:
         return getattr(
@@ -101,6 +103,10 @@ def _registers(config: Any) -> int:
 
 def _two_matrices(config: Any) -> int:
     return 2 * config.hidden_size * config.intermediate_size
+
+
+def _three_matrices(config: Any) -> int:
+    return 3 * config.hidden_size * config.intermediate_size
 
 
 def _dino(config: Any) -> int:
@@ -167,6 +173,15 @@ FAMILIES: Mapping[str, VisionFamily] = MappingProxyType(
             prefix=_no_prefix,
             feed_forward=_two_matrices,
             masks_padding=True,
+        ),
+        "ovis2_vision": VisionFamily(
+            package="ovis2",
+            model_class="Ovis2VisionModel",
+            config_class="Ovis2VisionConfig",
+            feed=_plain,
+            prefix=_no_prefix,
+            feed_forward=_three_matrices,
+            inner="transformer",
         ),
         **{
             f"{package}_vision": VisionFamily(

@@ -15,9 +15,9 @@ from chiasm.data.templates import named
 from chiasm.data.tokenizer import open_tokenizer
 from chiasm.errors import ChiasmError
 from chiasm.hub.folder import FILE, read_record
-from chiasm.hub.formats import SpecialTokens
 from chiasm.hub.module import KeywordModel
 from chiasm.hub.read import load
+from chiasm.hub.tokens import SpecialTokens
 from chiasm.model import Model
 from chiasm.weights import resolve
 

@@ -8,6 +8,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from chiasm.hub.tokens import SpecialTokens
 from chiasm.spec import Answers
 
 Shape = tuple[int, int]
@@ -22,7 +23,8 @@ class Shown:
 
 
 Show = Callable[[Answers, Sequence[int], torch.Generator], Shown]
-"""(answers, images of each sample, generator) to the images."""
+"""(answers, images of each sample, generator) to the images; marks beside an image's own tokens,
+which text may name apart, count among its marks."""
 
 
 def nothing(answers: Answers, counts: Sequence[int], generator: torch.Generator) -> Shown:
@@ -109,18 +111,20 @@ def _noise(shape: tuple[int, ...], generator: torch.Generator) -> Float[Tensor, 
 
 def prompts(
     vocabulary: int,
-    reserved: Sequence[int],
-    image: int | None,
+    tokens: SpecialTokens,
     marks: Sequence[Sequence[int]],
     generator: torch.Generator,
 ) -> dict[str, Tensor]:
     """Words around each sample's image tokens, padded on the left to one length."""
-    free = [word for word in range(vocabulary) if word not in reserved and word != image]
-    rows: list[Any] = []
+    special = {tokens.image, *tokens.indicators}
+    free = [word for word in range(vocabulary) if word not in special]
+    rows: list[list[Any]] = []
     for number, sample in enumerate(marks):
-        row = _words(free, 5 + number, generator)
+        row: list[Any] = _words(free, 5 + number, generator)
         for each in sample:
-            row += [image] * each + _words(free, 1, generator)
+            own = [tokens.image] * (each - len(tokens.indicators))
+            row += [*tokens.indicators[:1], *own, *tokens.indicators[1:]]
+            row += _words(free, 1, generator)
         rows.append(row + _words(free, 4, generator))
     length = max(map(len, rows))
     return {

@@ -18,9 +18,10 @@ from transformers import PreTrainedTokenizerBase
 from chiasm.data.template import Template
 from chiasm.errors import ChiasmError, Misuse
 from chiasm.hub.answers_json import from_json, to_json
-from chiasm.hub.formats import SpecialTokens, written
+from chiasm.hub.formats import written
 from chiasm.hub.names import Names
 from chiasm.hub.tensors import INDEX, TENSORS, unique_state, write_tensors
+from chiasm.hub.tokens import SpecialTokens
 from chiasm.model import Model
 from chiasm.spec import Answers, Scale
 
@@ -53,6 +54,7 @@ def save(
     slug: str | None = None,
     scale: Scale | str | None = None,
     tokenizer: PreTrainedTokenizerBase | None = None,
+    tokens: SpecialTokens | None = None,
     template: Template | None = None,
     extra: Mapping[str, Any] | None = None,
 ) -> Path:
@@ -60,9 +62,11 @@ def save(
 
     A new folder appears complete or not at all. In one that exists, other files stay, and an
     interrupted write leaves it without the file that makes it a checkpoint. `extra` is kept as it
-    is (JSON), read again as `Record.extra`.
+    is (JSON), read again as `Record.extra`. `tokens`, those of a loaded checkpoint for instance,
+    stand instead of the tokenizer's.
     """
-    tokens = SpecialTokens() if tokenizer is None else tokens_of_tokenizer(tokenizer)
+    if tokens is None:
+        tokens = SpecialTokens() if tokenizer is None else tokens_of_tokenizer(tokenizer)
     try:
         config, names, _ = written(model.answers, tokens)
     except ChiasmError:
@@ -72,7 +76,8 @@ def save(
         "slug": slug,
         "scale": None if scale is None else str(Scale(scale)),
         "layout": OWN if config is None else TRANSFORMERS,
-        "tokens": tokens.entries() | {"image_token_id": tokens.image},
+        "tokens": tokens.entries()
+        | {"image_token_id": tokens.image, "indicator_token_ids": list(tokens.indicators)},
         "answers": to_json(model.answers),
         "extra": dict(extra or {}),
     }
@@ -120,6 +125,8 @@ def read_record(folder: Path) -> Record:
                 bos=told["bos_token_id"],
                 eos=() if eos is None else (eos,) if isinstance(eos, int) else tuple(eos),
                 pad=told["pad_token_id"],
+                # Folders of the first release have no such entry.
+                indicators=tuple(told.get("indicator_token_ids", ())),
             ),
             slug=entries["slug"],
             scale=entries["scale"],

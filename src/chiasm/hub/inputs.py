@@ -8,6 +8,7 @@ from torch import Tensor
 
 from chiasm.backbone import Cache, GrowingCache
 from chiasm.errors import ChiasmError
+from chiasm.hub.tokens import SpecialTokens
 from chiasm.spec import Answers
 from chiasm.stream import Inputs, Modality, TokenTable
 
@@ -37,12 +38,14 @@ class Pictures:
     tokens: list[int]
     """Tokens that layers read of each image."""
     rows: list[int]
-    """Rows that each image takes in the sequence."""
+    """What each image becomes for the sequence: its rows, and the marks around them if any."""
+    around: int = 0
+    """Marks among the rows, the first before the others behind, which the text names apart."""
 
     @property
     def marks(self) -> list[int]:
         """Image tokens of each image: one even where it takes no row."""
-        return [max(rows, 1) for rows in self.rows]
+        return [max(rows - self.around, 1) for rows in self.rows]
 
 
 def pictures(
@@ -50,11 +53,14 @@ def pictures(
     pixel_values: Tensor | None,
     pixel_mask: Tensor | None,
     image_sizes: Tensor | None = None,
+    *,
+    around: int = 0,
 ) -> Pictures | None:
     """The images of `[image, 3, height, width]` or `[batch, image, 3, height, width]` pixels.
 
     In the second form images that are zero everywhere are padding and left out. `image_sizes`
-    `[image, 2]` says what of each image is real, and so how many tokens it becomes.
+    `[image, 2]` says what of each image is real, and so how many tokens it becomes. `around` of
+    them are marks that a checkpoint's text names by ids of their own.
     """
     if pixel_values is None:
         return None
@@ -82,7 +88,7 @@ def pictures(
     grids = [answers.encoder.grid(size) for size in sizes]
     tokens = [answers.connector.count(grid) for grid in grids]
     rows = [answers.fusion.placeholders(answers.compression.count(count)) for count in tokens]
-    return Pictures(pixel_values, valid, grids, tokens, rows)
+    return Pictures(pixel_values, valid, grids, tokens, rows, around)
 
 
 def sizes_of(image_sizes: Tensor, pixels: Tensor) -> list[tuple[int, int]]:
@@ -120,7 +126,7 @@ def assemble(
     mask: Int[Tensor, "batch row"] | None,
     position_ids: Int[Tensor, "batch token"] | None,
     seen: Pictures | None,
-    image_token: int | None,
+    tokens: SpecialTokens,
     past: Past,
 ) -> Inputs:
     """The inputs of one call, which are noted in `past`. `mask` covers its rows and this call's.
@@ -131,12 +137,12 @@ def assemble(
     """
     valid = _valid(ids, mask, past)
     length = past.get_seq_length()
-    if seen is not None and image_token is None:
+    if seen is not None and tokens.image is None:
         raise ChiasmError(
             "this checkpoint gives no id to the image token; use .model with inputs of "
             "chiasm.data.collate, or save it with a tokenizer that has <image>"
         )
-    marks = torch.zeros_like(ids).bool() if seen is None else torch.eq(ids, image_token or 0)
+    marks = torch.zeros_like(ids).bool() if seen is None else torch.eq(ids, tokens.image or 0)
     if seen is not None and not any(seen.rows):
         # Where an image takes no row, its mark is read by nobody and holds no position.
         valid = torch.cat([valid[:, :length], valid[:, length:] & ~marks], 1)
@@ -157,10 +163,14 @@ def assemble(
     past.items = first + started[:, -1:]
     table = replace(table, item=first + started)
     if any(seen.rows):
-        source = torch.where(marks, running - 1, source)
         modality = torch.where(marks, int(Modality.IMAGE), table.modality)
-        image = owners.gather(1, (started - 1).clamp(min=0)).clamp(min=0)
-        inside = running - 1 - starts.gather(1, (started - 1).clamp(min=0))
+        at = (started - 1).clamp(min=0)
+        image, inside = owners.gather(1, at).clamp(min=0), running - 1 - starts.gather(1, at)
+        before = _starts(counts, seen.rows, ids.device).gather(1, at) + min(seen.around, 1)
+        source = torch.where(marks, before + inside, source)
+        for number, indicator in enumerate(tokens.indicators):
+            place = seen.rows[0] - seen.around + number if number else 0
+            source = torch.where(ids == indicator, place, source)
         place = torch.where(marks.unsqueeze(-1), _places(image, inside, seen), 0.0)
         table = replace(table, modality=modality, place=place)
     return Inputs(

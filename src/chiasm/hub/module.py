@@ -9,8 +9,8 @@ from transformers.modeling_outputs import BaseModelOutputWithPast, CausalLMOutpu
 
 from chiasm.decoding import Sampling, generate
 from chiasm.errors import ChiasmError, Misuse
-from chiasm.hub.formats import SpecialTokens
-from chiasm.hub.inputs import Past, assemble, pictures
+from chiasm.hub.inputs import Past, Pictures, assemble, pictures
+from chiasm.hub.tokens import SpecialTokens
 from chiasm.model import Model
 from chiasm.stream import Inputs, Stream
 
@@ -64,10 +64,10 @@ class KeywordModel(nn.Module):
         caching = use_cache if use_cache is not None else not self.training
         caching = caching or past_key_values is not None
         ids = self._ids(input_ids, inputs_embeds)
-        seen = pictures(self.model.answers, pixel_values, pixel_attention_mask, image_sizes)
+        seen = self._pictures(pixel_values, pixel_attention_mask, image_sizes)
         if seen is not None and inputs_embeds is not None:
             raise Misuse("inputs_embeds cannot hold images; give input_ids with pixel_values")
-        inputs = assemble(ids, attention_mask, position_ids, seen, self.tokens.image, past)
+        inputs = assemble(ids, attention_mask, position_ids, seen, self.tokens, past)
         self._refuse_far(inputs)
         cache = past.cache if caching else None
         if inputs_embeds is None:
@@ -107,8 +107,8 @@ class KeywordModel(nn.Module):
         given = self.tokens.eos if eos_token_id is None else eos_token_id
         stop = (given,) if isinstance(given, int) else tuple(given)
         pads = (pad_token_id, self.tokens.pad, *stop, 0)
-        seen = pictures(self.model.answers, pixel_values, pixel_attention_mask, image_sizes)
-        inputs = assemble(input_ids, attention_mask, None, seen, self.tokens.image, Past())
+        seen = self._pictures(pixel_values, pixel_attention_mask, image_sizes)
+        inputs = assemble(input_ids, attention_mask, None, seen, self.tokens, Past())
         made = generate(
             self.model,
             inputs,
@@ -120,6 +120,12 @@ class KeywordModel(nn.Module):
             ),
         )
         return torch.cat([input_ids, made.ids[:, 0]], dim=1)
+
+    def _pictures(
+        self, pixel_values: Tensor | None, mask: Tensor | None, sizes: Tensor | None
+    ) -> Pictures | None:
+        around = len(self.tokens.indicators)
+        return pictures(self.model.answers, pixel_values, mask, sizes, around=around)
 
     def _ids(self, input_ids: Tensor | None, inputs_embeds: Tensor | None) -> Tensor:
         if (input_ids is None) == (inputs_embeds is None):

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -121,8 +121,7 @@ def _decoder_stages(
     """Embeddings, tower, connector, every decoder layer, the scores (or last hidden states)."""
     model, text = ours.model, theirs.get_decoder()
     shown = format.example(model.answers, COUNTS, generator)
-    image = getattr(config, "image_token_id", None)
-    words = prompts(model.answers.host.vocabulary, (), image, shown.marks, generator)
+    words = prompts(model.answers.host.vocabulary, ours.tokens, shown.marks, generator)
     real = words["attention_mask"].bool()
     pairs: list[tuple[str, nn.Module, nn.Module]] = [
         ("embeddings", model.decoder.embed_tokens, theirs.get_input_embeddings()),
@@ -132,12 +131,18 @@ def _decoder_stages(
                 zip(model.decoder.stack.layers, text.layers, strict=True)
             )
         ),
-        ("norm", cast(nn.Module, model.decoder.norm), text.norm),
     ]
-    with _recorded(pairs) as (mine, his), _connected(ours, theirs, format) as connected:
+    if model.decoder.norm is not None:
+        pairs.append(("norm", model.decoder.norm, text.norm))
+    with (
+        _recorded(pairs) as (mine, his),
+        _connected(ours, theirs, format) as connected,
+        _entered(model.decoder, text.layers[0]) as entered,
+    ):
         output, reference = _both(ours, theirs, {**words, **shown.media})
     stages = [Stage("embeddings", _hidden(mine["embeddings"][real], his["embeddings"][real]))]
     stages += connected()
+    stages.append(Stage("inputs", _hidden(*(hidden[real] for hidden in entered))))
     stages += [Stage(name, _hidden(mine[name][real], his[name][real])) for name, _, _ in pairs[1:]]
     if not ours.headless:
         stages.append(Stage("logits", _apart(output.logits[real], reference.logits[real])))
@@ -178,6 +183,27 @@ def _connected(
     finally:
         del connector.connect
         handle.remove()
+
+
+@contextmanager
+def _entered(decoder: nn.Module, first: nn.Module) -> Iterator[list[Tensor]]:
+    """Gives, after the call, what entered the two decoders."""
+    mine: list[Tensor] = []
+    his: list[Tensor] = []
+    handles = (
+        decoder.register_forward_pre_hook(lambda _, given: mine.append(given[0].embeddings)),
+        first.register_forward_pre_hook(
+            lambda _, given, options: his.append(_first((*given, *options.values()))),
+            with_kwargs=True,
+        ),
+    )
+    held: list[Tensor] = []
+    try:
+        yield held
+        held += [*mine, *his]
+    finally:
+        for handle in handles:
+            handle.remove()
 
 
 def _packed(mine: Tensor, valid: Tensor | None, his: Tensor) -> float:

@@ -20,11 +20,12 @@ from chiasm.hub.folder import (
     read_record,
     without_source,
 )
-from chiasm.hub.formats import SpecialTokens, format_of, opened
+from chiasm.hub.formats import format_of, opened
 from chiasm.hub.module import KeywordModel
 from chiasm.hub.names import Names
 from chiasm.hub.readers import READERS
 from chiasm.hub.tensors import Stored, agree, fill, stored_tensors
+from chiasm.hub.tokens import SpecialTokens
 from chiasm.hub.vision import CLASSES, open_vision
 from chiasm.model import Model
 from chiasm.spec import Answers
@@ -165,6 +166,7 @@ def _tokens(config: Any, folder: Path) -> SpecialTokens:
         bos=ids["bos_token_id"],
         eos=() if eos is None else (eos,) if isinstance(eos, int) else tuple(eos),
         pad=ids["pad_token_id"],
+        indicators=tuple(getattr(config, "visual_indicator_token_ids", ())),
     )
 
 

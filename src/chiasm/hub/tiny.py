@@ -220,6 +220,24 @@ def _smolvlm(draw: random.Random) -> Any:
     return SmolVLMConfig(vision_config=_tower(draw, side=4), text_config=text, image_token_id=IMAGE)
 
 
+def _ovis2(draw: random.Random) -> Any:
+    from transformers import Ovis2Config, Qwen2Config
+
+    text = Qwen2Config(**_text(draw))
+    return Ovis2Config(
+        vision_config={
+            **_tower(draw, side=4),
+            "vocab_size": draw.choice([23, 29]),
+            "hidden_stride": 2,
+        },
+        text_config=text,
+        image_token_id=IMAGE,
+        visual_indicator_token_ids=[6, 7, 8, 9, 10],
+        vocab_size=text.vocab_size,
+        hidden_size=text.hidden_size,
+    )
+
+
 MAKERS: Mapping[str, Callable[[random.Random], Any]] = {
     "LlavaForConditionalGeneration": _llava,
     "PerceiverModel": _perceiver,
@@ -231,5 +249,6 @@ MAKERS: Mapping[str, Callable[[random.Random], Any]] = {
     "Idefics2ForConditionalGeneration": _idefics2,
     "Idefics3ForConditionalGeneration": _idefics3,
     "SmolVLMForConditionalGeneration": _smolvlm,
+    "Ovis2ForConditionalGeneration": _ovis2,
 }
 """By class: a random tiny config of it."""

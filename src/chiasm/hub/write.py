@@ -7,8 +7,9 @@ from transformers import GenerationConfig, PreTrainedTokenizerBase
 
 from chiasm.errors import ChiasmError
 from chiasm.hub.folder import tokens_of_tokenizer, write_weights, write_whole
-from chiasm.hub.formats import SpecialTokens, written
+from chiasm.hub.formats import written
 from chiasm.hub.module import KeywordModel
+from chiasm.hub.tokens import SpecialTokens
 from chiasm.model import Model
 
 

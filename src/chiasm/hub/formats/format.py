@@ -6,11 +6,11 @@ from pathlib import Path
 from typing import Any
 
 from chiasm.compression import NoCompression
-from chiasm.errors import ChiasmError
 from chiasm.experts import SharedWeights
 from chiasm.heads import TextHead
 from chiasm.hub.examples import Show
 from chiasm.hub.names import Names
+from chiasm.hub.tokens import SpecialTokens
 from chiasm.objectives import NextToken
 from chiasm.positions import Sequential
 from chiasm.spec import Answers, Stage, Teaching
@@ -36,33 +36,6 @@ PLAIN: Mapping[str, Any] = {
     "head": TextHead(),
 }
 """The answers of a plain decoder."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class SpecialTokens:
-    """The ids that a checkpoint gives a meaning; None (or ()) where it gives none."""
-
-    image: int | None = None
-    bos: int | None = None
-    eos: tuple[int, ...] = ()
-    pad: int | None = None
-
-    def entries(self) -> dict[str, Any]:
-        """As a transformers text config holds them."""
-        eos = self.eos[0] if len(self.eos) == 1 else list(self.eos) or None
-        return {"bos_token_id": self.bos, "eos_token_id": eos, "pad_token_id": self.pad}
-
-    def image_id(self) -> int:
-        """The image token's id.
-
-        Raises:
-            ChiasmError: the checkpoint gives none.
-        """
-        if self.image is None:
-            raise ChiasmError(
-                "the image token's id is unknown; pass a tokenizer that has <image>, or image_token"
-            )
-        return self.image
 
 
 @dataclass(frozen=True, kw_only=True)

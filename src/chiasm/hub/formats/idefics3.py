@@ -13,9 +13,10 @@ from chiasm.encoders import TransformersVision
 from chiasm.errors import ChiasmError
 from chiasm.fusion import InSequence
 from chiasm.hub import examples, preprocessing
-from chiasm.hub.formats.format import CONTINUED, PLAIN, Format, SpecialTokens, pair
+from chiasm.hub.formats.format import CONTINUED, PLAIN, Format, pair
 from chiasm.hub.hosts import config_of, host_of
 from chiasm.hub.names import idefics
+from chiasm.hub.tokens import SpecialTokens
 from chiasm.spec import Answers, Fixed
 
 

@@ -17,9 +17,10 @@ from chiasm.encoders import RotaryViT, TransformersVision
 from chiasm.errors import ChiasmError
 from chiasm.fusion import InSequence
 from chiasm.hub import examples, pixtral, preprocessing
-from chiasm.hub.formats.format import CONTINUED, PLAIN, Format, SpecialTokens, pair
+from chiasm.hub.formats.format import CONTINUED, PLAIN, Format, pair
 from chiasm.hub.hosts import config_of, host_of
 from chiasm.hub.names import Names, llava
+from chiasm.hub.tokens import SpecialTokens
 from chiasm.spec import Answers, Fixed
 from chiasm.spec.answer import Encoder
 from chiasm.spec.geometry import Views

@@ -10,12 +10,13 @@ from typing import Any
 
 from chiasm.errors import ChiasmError
 from chiasm.heads import NoHead
-from chiasm.hub.formats.format import Format, SpecialTokens
+from chiasm.hub.formats.format import Format
 from chiasm.hub.names import Names
+from chiasm.hub.tokens import SpecialTokens
 from chiasm.spec import Answers
 
 _COMPARED = (
-    *("visibility", "experts", "compression", "head"),
+    *("visibility", "positions", "experts", "compression", "head"),
     *("fusion", "encoder", "connector", "host"),
 )
 """The answers that a transformers config must give back; the others are no part of the network."""

@@ -7,8 +7,9 @@ from chiasm.data.pixels import SIGLIP
 from chiasm.encoders import NoEncoder
 from chiasm.fusion import NoFusion
 from chiasm.hub import examples, names, preprocessing
-from chiasm.hub.formats.format import CONTINUED, PLAIN, Format, SpecialTokens
+from chiasm.hub.formats.format import CONTINUED, PLAIN, Format
 from chiasm.hub.hosts import FAMILIES, config_of, host_of
+from chiasm.hub.tokens import SpecialTokens
 from chiasm.spec import Answers, NoViews
 
 
