@@ -83,9 +83,11 @@ def shrunk(value: Any, sizes: dict[str, Any]) -> Any:
 
 def tiny_host(host: Host) -> Host:
     """The sizes of HOST, three layers of the host's own kind."""
-    sizes = ("vocabulary", "width", "depth", "heads", "kv_heads", "head_width", "max_positions")
-    drawn = ("query_key_norm", "initial_std", "embedding_std", "weights")
-    kept = {name: getattr(HOST, name) for name in (*sizes, *drawn)}
+    sizes = ("vocabulary", "width", "depth", "max_positions")
+    attention = ("heads", "kv_heads", "head_width", "query_key_norm")
+    drawn = ("initial_std", "embedding_std", "weights")
+    names = (*sizes, *drawn, *(attention if host.mixer is None else ()))
+    kept = {name: getattr(HOST, name) for name in names}
     half = HOST.head_width // 2
     sections = tuple(
         half // len(host.rope_sections) + (axis < half % len(host.rope_sections))

@@ -112,7 +112,11 @@ def _layers(
             slot = dict(getattr(model.decoder.stack, name).named_children()).get(str(layer))
             if slot is not None:
                 lines += [f"{slots}: {type(slot).__name__}", _where(slot)]
-        lines += _row_lines(answers.fusion.plan(layer), text, media)
+        mixer = answers.host.mixer
+        if mixer is None:
+            lines += _row_lines(answers.fusion.plan(layer), text, media)
+        else:
+            lines.append(f"{text + media} rows are scanned into a state of {mixer.held:,} numbers")
         window = answers.host.window(layer)
         if window is not None:
             lines.append(f"sliding window of {window} rows")

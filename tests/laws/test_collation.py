@@ -42,7 +42,8 @@ def pictures(tmp_path_factory) -> list[Path]:
 def spoken(slug: str) -> Answers:
     """Tiny answers whose host knows the tokenizer's words, with a sliding window in one layer."""
     answers = tiny(slug)
-    return replace(answers, host=replace(answers.host, vocabulary=283, windows=(None, 9, None)))
+    windows = (None, 9, None) if answers.host.mixer is None else ()
+    return replace(answers, host=replace(answers.host, vocabulary=283, windows=windows))
 
 
 def examples(pictures: list[Path], *, independent: bool) -> list[Example]:

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from chiasm.backbone.attention import Attention, Step
 from chiasm.backbone.cache import Key
+from chiasm.backbone.recurrent import Recurrent
 from chiasm.spec.host import Host
 from chiasm.spec.slots import NormSite, Weights
 
@@ -42,7 +43,7 @@ class Block(nn.Module):
         if host.mixer is None:
             self.self_attn = Attention(host, layer, weights, own)
         else:
-            self.mixer = host.mixer.build(host, layer, weights, own)
+            self.mixer = Recurrent(host, host.mixer, layer, weights, own)
         self.mlp = weights.feed_forward(layer)
         self.input_layernorm = weights.norm(layer, NormSite.ATTENTION, host.width)
         self.post_attention_layernorm = None

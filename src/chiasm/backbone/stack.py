@@ -17,7 +17,7 @@ from chiasm.backbone.run import Permit, Run, Turns
 from chiasm.spec.host import Host
 from chiasm.spec.reading import Execution, Losses
 from chiasm.spec.slots import Before, Beside, Choose, Joined, Slots, Weights
-from chiasm.stream import RowPlan, Rows, Rule, Stream, as_mask, groups_of
+from chiasm.stream import Permission, RowPlan, Rows, Rule, Stream, as_mask, groups_of
 
 
 class Stack(nn.Module):
@@ -45,6 +45,7 @@ class Stack(nn.Module):
         if len(rules) != len(plans):
             raise ValueError(f"{len(rules)} visibility rules given for {len(plans)} layers")
         depth, slots = len(plans), Slots() if slots is None else slots
+        self.attends = host.mixer is None
         self.layers = nn.ModuleList(Block(host, layer, weights) for layer in range(depth))
         self.experts = nn.ModuleList(
             nn.ModuleList(Block(host, layer, weights, (lane, layer)) for layer in range(depth))
@@ -52,6 +53,8 @@ class Stack(nn.Module):
         )
         named = {str(layer): weights.choose(layer) for layer in range(depth)}
         self.choose = nn.ModuleDict({at: one for at, one in named.items() if one is not None})
+        if not self.attends:
+            _check_recurrence(rules, plans, lanes, slots, skips=len(self.choose) > 0)
         self.before, self.joined, self.beside, self.between = (
             nn.ModuleDict({str(at): slot for at, slot in layers.items()})
             for layers in (slots.before, slots.joined, slots.beside, slots.between)
@@ -160,7 +163,9 @@ class Stack(nn.Module):
         return Step(
             runs=Runs(*(run.layout.run(rows) for rows in runs.sets())),
             rotary=run.rotary if self.turns[run.layer] else None,
-            permission=run.permission(rule, runs, dense=joined is not None or pairs),
+            permission=run.permission(rule, runs, dense=joined is not None or pairs)
+            if self.attends
+            else Permission(),
             reading=run.reading(),
             cache=run.cache,
             updates=run.updates(plan) if masked else None,
@@ -168,6 +173,27 @@ class Stack(nn.Module):
             beside=cast("Beside | None", beside),
             between=cast("Before | None", between),
         )
+
+
+def _check_recurrence(
+    rules: Sequence[Rule],
+    plans: Sequence[RowPlan],
+    lanes: Sequence[Rows],
+    slots: Slots,
+    *,
+    skips: bool,
+) -> None:
+    """A recurrence reads every row before its own, once: nothing may ask for anything else."""
+    wrong = {
+        "a visibility rule that looks ahead": any(rule.looks_ahead for rule in rules),
+        "a row plan that leaves rows out": not all(plan.complete for plan in plans),
+        "lanes of other layers": bool(lanes),
+        "rows that skip a layer": skips,
+        "slots inside attention": bool(slots.joined or slots.beside),
+    }
+    for what, there in wrong.items():
+        if there:
+            raise ValueError(f"a state-space mixer runs causally over every row, not with {what}")
 
 
 def _no_rotary(position: Tensor) -> None:

@@ -12,6 +12,8 @@ execution of this engine; kernels' own workspaces are left out. For a decoder of
 - while its feed-forward runs on f rows: the new hidden states, their norm, and three times f x
   feed-forward width (gate, up, product; two where there is no gate).
 
+A layer with a state-space mixer holds what `chiasm.cost.mixing` says.
+
 Keys and values that the cache keeps are counted once, in the cache; a prologue has none and holds
 its own. Media: the largest sum of what three operations in succession read and write, as long as a
 layer's values live.
@@ -22,6 +24,7 @@ from typing import cast
 
 from chiasm.backbone import Stack
 from chiasm.cost.geometry import Prompt
+from chiasm.cost.mixing import mixer_bytes
 from chiasm.cost.prefill import media_work, memory_width
 from chiasm.cost.visible import chosen
 from chiasm.model import Model
@@ -73,6 +76,8 @@ def peak_bytes(model: Model, prompt: Prompt, size: int, weights: int, kept: int)
 
 def stack_bytes(host: Host, rows: Rows, size: int, *, masked: bool, cached: bool) -> int:
     """The most bytes alive in one layer of a stack, apart from what a cache keeps."""
+    if host.mixer is not None:
+        return mixer_bytes(host, rows.all, size)
     inner, shared = host.heads * host.head_width, host.kv_heads * host.head_width
     pairs = rows.query * rows.key_value if masked else 0
     own = 0 if cached else 2 * rows.key_value * shared

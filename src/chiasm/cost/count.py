@@ -47,7 +47,7 @@ def count(
     prompt = make_prompt(answers, text, visual, image)
     model = _on_meta(answers)
     parameters, size = count_parameters(model), BYTES[dtype]
-    kept = size * kv_numbers(model, prompt)
+    kept = kv_bytes(model, prompt, size)
     return Bill(
         system=slug if name is None else name,
         scale=str(scale),
@@ -81,10 +81,11 @@ def answers_at(chosen: System, scale: Scale | str) -> Answers:
     return chosen.at(wanted)
 
 
-def kv_numbers(model: Model, prompt: Prompt) -> int:
-    """Keys and values that a cache holds after the prompt, memories included.
+def kv_bytes(model: Model, prompt: Prompt, size: int) -> int:
+    """Bytes of keys and values that a cache holds after the prompt, memories included; `size` is a
+    number's.
 
-    Every lane of a layer keeps keys and values of its own.
+    Every lane of a layer keeps keys and values of its own. A layer with a mixer keeps a state.
     """
     answers = model.answers
     host, each = answers.host, max(1, len(answers.experts.lanes))
@@ -92,7 +93,7 @@ def kv_numbers(model: Model, prompt: Prompt) -> int:
     for layer in range(host.depth):
         rows = chosen(prompt.table, answers.fusion.plan(layer).key_value).shape[1]
         if host.mixer is None:
-            own += each * 2 * host.kv_heads * host.head_width * rows
+            own += each * 2 * host.kv_heads * host.head_width * rows * size
         else:
-            own += each * host.mixer.state_numbers(host)
-    return own + answers.fusion.cached(host, prompt.geometry.tokens)
+            own += each * host.mixer.held_bytes(size)
+    return own + answers.fusion.cached(host, prompt.geometry.tokens) * size

@@ -60,7 +60,31 @@ IDEFICS2 = Template(
     between="\n",
 )
 
-TEMPLATES = {template.name: template for template in (NANO, VICUNA, CHATML, SMOLLM2, IDEFICS2)}
+PRISMATIC = Template(
+    name="prismatic",
+    specials=("<|endoftext|>",),
+    before_user="In: ",
+    after_user="\n",
+    before_answer="Out: ",
+    after_answer="<|endoftext|>",
+    images_first=True,
+)
+"""Of Prismatic VLMs (arXiv 2402.07865) on a base model, with a GPT-NeoX vocabulary."""
+
+OMNIMAMBA = Template(
+    name="omnimamba",
+    specials=("<|mmu|>", "<|t2i|>", "<|soi|>", "<|eoi|>", "<|sot|>", "<|eot|>"),
+    start="<|mmu|><|soi|>",
+    before_user="<|eoi|><|sot|>",
+    before_answer=" ",
+    after_answer="<|eot|>",
+    images_first=True,
+)
+
+TEMPLATES = {
+    template.name: template
+    for template in (NANO, VICUNA, CHATML, SMOLLM2, IDEFICS2, PRISMATIC, OMNIMAMBA)
+}
 
 
 def named(name: str) -> Template:

@@ -23,13 +23,15 @@ def scan_step(
     The heads of a group share B and C. Computed and kept in float32 or better.
     """
     kind = torch.promote_types(x.dtype, torch.float32)
-    repeats = x.shape[1] // b.shape[1]
-    b, c = (values.to(kind).repeat_interleave(repeats, 1) for values in (b, c))
-    inside, delta = x.to(kind), delta.to(kind)
-    decay = (delta * a).exp()[..., None, None]
-    state = decay * state + (delta.unsqueeze(-1) * inside).unsqueeze(-1) * b.unsqueeze(-2)
-    read = (state * c.unsqueeze(-2)).sum(-1)
-    return (read + d.to(kind).unsqueeze(-1) * inside).to(x.dtype), state
+    with torch.autocast(x.device.type, enabled=False):
+        inside, delta = x.to(kind), delta.to(kind)
+        # [sequence, group, heads of the group x head_width, state]: B and C stand once a group.
+        column = (delta.unsqueeze(-1) * inside).view(*b.shape[:2], -1, 1)
+        decay = (delta * a).exp()[..., None, None]
+        added = column @ b.to(kind).unsqueeze(-2)
+        state = decay * state + added.view_as(state)
+        read = state.view_as(added) @ c.to(kind).unsqueeze(-1)
+        return (read.view_as(x) + d.to(kind).unsqueeze(-1) * inside).to(x.dtype), state
 
 
 def scan_slowly(
@@ -97,25 +99,35 @@ def _scan(
     # A difference of two long sums must stay exact where it is small.
     reach = reach.double().cumsum(-1)
 
-    inner = (c @ b.transpose(-1, -2)).unsqueeze(3) * _decays(reach, kind)
-    values = weighted.transpose(3, 4)
-    within = (inner @ values).transpose(3, 4)
+    within = _within(weighted, reach, b, c)
+    before, held = _borders(weighted, reach, b, held)
+    across = (c @ before.transpose(-1, -2)).unflatten(4, (-1, width))
+    across = across * reach.exp().to(kind).transpose(3, 4).unsqueeze(-1)
+    out = (within + across).transpose(2, 3).flatten(3, 4).flatten(1, 2)[:, :length]
+    return (out + skip).to(x.dtype), held
 
+
+def _within(weighted: Tensor, reach: Tensor, b: Tensor, c: Tensor) -> Tensor:
+    """What the rows of a chunk read of one another, `[…, group, row, head, head_width]`."""
+    scores = (c @ b.transpose(-1, -2)).unsqueeze(3)
+    return ((scores * _decays(reach, c.dtype)) @ weighted.transpose(3, 4)).transpose(3, 4)
+
+
+def _borders(
+    weighted: Tensor, reach: Tensor, b: Tensor, held: Tensor
+) -> tuple[Float[Tensor, "sequence chunk group inner state"], State]:
+    """The state before each chunk, and that after the last."""
     last = reach[..., -1:]
-    left = (last - reach).exp().to(kind).transpose(3, 4).unsqueeze(-1)
+    left = (last - reach).exp().to(b.dtype).transpose(3, 4).unsqueeze(-1)
     added = (weighted * left).flatten(4).transpose(3, 4) @ b
-    added = added.unflatten(3, (-1, width)).flatten(2, 3)
-    kept = last.exp().to(kind).flatten(2, 3).unsqueeze(-1)
+    added = added.unflatten(3, (-1, held.shape[2])).flatten(2, 3)
+    kept = last.exp().to(b.dtype).flatten(2, 3).unsqueeze(-1)
     borders: list[Tensor] = []
     for at in range(added.shape[1]):
         borders.append(held)
         held = kept[:, at] * held + added[:, at]
-    before = torch.stack(borders, 1).unflatten(2, (groups, -1)).flatten(3, 4)
-    across = (c @ before.transpose(-1, -2)).unflatten(4, (-1, width))
-    across = across * reach.exp().to(kind).transpose(3, 4).unsqueeze(-1)
-
-    out = (within + across).transpose(2, 3).flatten(3, 4).flatten(1, 2)[:, :length]
-    return (out + skip).to(x.dtype), held
+    groups = b.shape[2]
+    return torch.stack(borders, 1).unflatten(2, (groups, -1)).flatten(3, 4), held
 
 
 def empty_state(x: Tensor, b: Tensor) -> Tensor:
@@ -138,4 +150,4 @@ def _decays(reach: Float[Tensor, "*batch row"], kind: torch.dtype) -> Tensor:
     later = place > place.unsqueeze(-1)
     sums = (reach.unsqueeze(-1) - reach.unsqueeze(-2)).to(kind)
     # Left alone, sums of later rows would overflow.
-    return sums.masked_fill(later, 0).exp().masked_fill(later, 0)
+    return sums.masked_fill_(later, 0).exp().masked_fill(later, 0)

@@ -1,6 +1,8 @@
 """Published vision encoders, as values."""
 
-from chiasm.encoders import TransformersVision
+from dataclasses import replace
+
+from chiasm.encoders import ChannelConcat, TransformersVision
 
 CLIP_L_336 = TransformersVision(
     model_type="clip_vision_model",
@@ -43,3 +45,27 @@ SIGLIP_SO400M_980 = TransformersVision(
     taps=(),
 )
 """The same at native resolution up to 980 pixels, as Idefics2 runs it."""
+
+DINOV2_L = TransformersVision(
+    model_type="dinov2",
+    settings=(
+        ("hidden_size", 1024),
+        ("image_size", 518),
+        ("num_attention_heads", 16),
+        ("num_hidden_layers", 24),
+        ("patch_size", 14),
+    ),
+    taps=(-2,),
+)
+"""DINOv2 ViT-L/14, read one layer before the last; its positions are fitted to other sizes."""
+
+_IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
+_HALF = ((0.5, 0.5, 0.5), (0.5, 0.5, 0.5))
+
+DINO_SIGLIP_384 = ChannelConcat(
+    parts=(DINOV2_L, replace(SIGLIP_SO400M_384, taps=(-2,))),
+    given=_HALF,
+    moments=(_IMAGENET, _HALF),
+)
+"""DINOv2-L beside SigLIP SO400M at 384 pixels (Prismatic VLMs, arXiv 2402.07865): 729 tokens of
+2176, from pixels normalised as SigLIP's are."""

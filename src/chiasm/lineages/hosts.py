@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from chiasm.spec import Host
+from chiasm.spec import Host, StateSpace
 
 NANO = Host(
     vocabulary=512,
@@ -145,3 +145,47 @@ MOMA_1_4B = Host(
 )
 """An early-fusion decoder of Chameleon's kind with 1.4 billion parameters while dense; the paper
 gives no table of its sizes."""
+
+MAMBA2_2_7B = Host(
+    vocabulary=50_288,
+    width=2560,
+    depth=64,
+    heads=0,
+    kv_heads=0,
+    head_width=0,
+    ff_width=0,
+    positions="none",
+    mixer=StateSpace(heads=80, head_width=64, state=128, chunk=256),
+    tied_head=True,
+    max_positions=2**20,
+    family="mamba2",
+)
+"""Mamba-2 (arXiv 2405.21060) at its largest published size; a state has no longest context."""
+
+MAMBA2_1_3B = replace(
+    MAMBA2_2_7B,
+    width=2048,
+    depth=48,
+    mixer=StateSpace(heads=64, head_width=64, state=128, chunk=256),
+)
+
+MAMBA2_130M = replace(
+    MAMBA2_2_7B,
+    width=768,
+    depth=24,
+    mixer=StateSpace(heads=24, head_width=64, state=128),
+    max_positions=8192,
+)
+
+NANO_MAMBA = replace(
+    NANO,
+    heads=0,
+    kv_heads=0,
+    head_width=0,
+    ff_width=0,
+    query_key_norm=False,
+    positions="none",
+    mixer=StateSpace(heads=8, head_width=32, state=32),
+    family="mamba2",
+)
+"""As wide and deep as NANO, its layers Mamba-2 mixers alone."""

@@ -75,3 +75,16 @@ def everything(*, learning_rate: float) -> Teaching:
     trained = ("encoder", "connector", "fusion", "tower", "experts", "decoder", "head")
     stage = Stage(name="joint", trained=trained, learning_rate=learning_rate, warmup=0.1)
     return Teaching(objective=NextToken(), stages=(stage,))
+
+
+def without_alignment(*, learning_rate: float) -> Teaching:
+    """One stage in which connector and host learn together, beside a frozen encoder."""
+    stage = Stage(
+        name="instruction",
+        trained=("connector", "decoder", "head"),
+        learning_rate=learning_rate,
+        batch=128,
+        warmup=0.03,
+        weight_decay=0.1,
+    )
+    return Teaching(objective=NextToken(), stages=(stage,))

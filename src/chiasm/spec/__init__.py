@@ -25,6 +25,7 @@ from chiasm.spec.geometry import (
 from chiasm.spec.host import Host
 from chiasm.spec.latent import Context, DrawsNothing, Latent
 from chiasm.spec.registry import register, registered, system
+from chiasm.spec.state_space import StateSpace
 from chiasm.spec.system import Card, System, derive, differences
 from chiasm.spec.teaching import Stage, Teaching
 from chiasm.spec.work import Work
@@ -52,6 +53,7 @@ __all__ = [
     "Scale",
     "Size",
     "Stage",
+    "StateSpace",
     "System",
     "Teaching",
     "View",

@@ -3,6 +3,8 @@
 from dataclasses import dataclass, field
 from typing import Any
 
+from chiasm.spec.state_space import StateSpace
+
 
 @dataclass(frozen=True, kw_only=True)
 class Host:
@@ -50,8 +52,9 @@ class Host:
     """Which layers turn queries and keys; () means all of them."""
     logit_scale: float = 1.0
     """Factor of a text head's scores."""
-    mixer: Any = None
-    """What stands in attention's place (sizes of a state-space mixer); None: attention."""
+    mixer: StateSpace | None = None
+    """What stands in attention's place; None: attention. With a mixer, the sizes of attention
+    (heads, kv_heads, head_width) are 0, as is `ff_width` where layers have no feed-forward."""
     windows: tuple[int | None, ...] = ()
     """Sliding-window length of each layer, None where a layer sees everything; () means none."""
     max_positions: int = 4096
@@ -65,7 +68,9 @@ class Host:
     """The transformers `model_type` whose layout the weights are written in."""
 
     def __post_init__(self) -> None:
-        if self.heads % self.kv_heads:
+        if self.mixer is not None:
+            self._check_mixer()
+        elif self.heads % self.kv_heads:
             raise ValueError(
                 f"{self.heads} query heads cannot share {self.kv_heads} key heads evenly"
             )
@@ -80,6 +85,15 @@ class Host:
         ):
             if value not in known:
                 raise ValueError(f"no {name} is called {value!r}; choose {', '.join(known)}")
+
+    def _check_mixer(self) -> None:
+        if self.heads or self.kv_heads or self.head_width or self.windows:
+            raise ValueError(
+                f"a host with a mixer has no attention, yet {self.heads} heads, {self.kv_heads} "
+                f"key heads of width {self.head_width} and windows {self.windows}; leave them out"
+            )
+        if self.positions == "rotary":
+            raise ValueError("a mixer turns no queries: positions are learned or none, not rotary")
 
     def turns(self, layer: int) -> bool:
         """Whether a layer turns its queries and keys by their positions."""

@@ -9,6 +9,9 @@ One layer, in order, `n` its norms and h its hidden states:
     h = between(h)                     a read between attention and feed-forward
     h = h + feed_forward(n(h))
 
+Where the host has a state-space mixer, it stands for q, k, v, the softmax and W_o; `joined` and
+`beside`, which belong to a softmax, then have no place.
+
 `choose` may leave rows out of the whole layer; a prologue acts on the stream before the first
 layer. Every weight of a layer is made by a `Weights` (question 5), and is called with the rows it
 works on.
@@ -81,6 +84,9 @@ class Site(StrEnum):
     GATE = "gate"
     UP = "up"
     DOWN = "down"
+    MIXER_IN = "in"
+    """Of a state-space mixer: gate, x, B, C and delta at once."""
+    MIXER_OUT = "out"
 
 
 class NormSite(StrEnum):

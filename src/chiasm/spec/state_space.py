@@ -54,6 +54,10 @@ class StateSpace:
         """Numbers that decoding keeps of a sequence, whatever its length."""
         return self.inner * self.state + self.convolved * (self.kernel - 1)
 
+    def held_bytes(self, size: int) -> int:
+        """The same in bytes, `size` a number's; the state itself is kept in float32."""
+        return self.inner * self.state * max(size, 4) + self.convolved * (self.kernel - 1) * size
+
     def scan_work(self, part: str, name: str, rows: int) -> tuple[Work, ...]:
         """Convolution and chunked scan of one sequence of `rows` rows.
 
@@ -71,10 +75,12 @@ class StateSpace:
         )
 
     def step_work(self, part: str, name: str) -> tuple[Work, ...]:
-        """Convolution and recurrence of one further row: h = a h + (delta x) B, y = h C."""
+        """Convolution and recurrence of one further row: h = a h + (delta x) B^T, y = h C; the
+        decay, like the scan's, multiplies and adds nothing.
+        """
         return (
             Work(part, f"{name} convolution", self.convolved * self.kernel),
-            Work(part, f"{name} recurrence", 3 * self.inner * self.state),
+            Work(part, f"{name} recurrence", 2 * self.inner * self.state),
         )
 
     def work(
@@ -85,6 +91,16 @@ class StateSpace:
             linear(part, f"{name} projection in", rows, width, self.projected),
             *self.scan_work(part, name, rows) * scans,
             linear(part, f"{name} projection out", rows, self.inner, width),
+        )
+
+    def layer_work(self, name: str, rows: int, width: int) -> Sequence[Work]:
+        """The mixer of a decoder's layer: a scan, or the recurrence for one further row."""
+        if rows > 1:
+            return self.work("decoder", name, rows, width)
+        return (
+            linear("decoder", f"{name} projection in", rows, width, self.projected),
+            *self.step_work("decoder", name),
+            linear("decoder", f"{name} projection out", rows, self.inner, width),
         )
 
     @property

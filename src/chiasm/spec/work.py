@@ -1,6 +1,6 @@
 """One line of a bill: the multiply-adds of one operation, by part of the model."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol
@@ -51,7 +51,15 @@ def attention(
     return Work(part, name, 2 * pairs * heads * head_width, reads)
 
 
+class _Mixer(Protocol):
+    """What stands in attention's place, as far as its bill."""
+
+    def layer_work(self, name: str, rows: int, width: int) -> "Sequence[Work]": ...
+
+
 class _Sizes(Protocol):
+    @property
+    def mixer(self) -> "_Mixer | None": ...
     @property
     def width(self) -> int: ...
     @property
@@ -78,6 +86,8 @@ class LayerRows:
 
     def work(self, host: "_Sizes", name: str) -> tuple[Work, ...]:
         """The layer's bill where one set of weights processes every row."""
+        if host.mixer is not None:
+            return self._mixed(host, host.mixer, name)
         return decoder_layer(
             host,
             sum(self.key_value.values()),
@@ -87,6 +97,13 @@ class LayerRows:
             output_rows=sum(self.output.values()),
             feed_forward_rows=sum(self.feed_forward.values()),
         )
+
+    def _mixed(self, host: "_Sizes", mixer: "_Mixer", name: str) -> tuple[Work, ...]:
+        mixed = mixer.layer_work(name, sum(self.query.values()), host.width)
+        if not host.ff_width:
+            return tuple(mixed)
+        thinking = sum(self.feed_forward.values())
+        return (*mixed, feed_forward(host, thinking, f"{name} feed-forward"))
 
 
 def rows_in(counts: Mapping[Modality, int], rows: Rows) -> int:

@@ -9,8 +9,7 @@ from chiasm.lineages.encoders import SIGLIP_SO400M_384
 from chiasm.lineages.hosts import QWEN2_7B
 from chiasm.lineages.teaching import CLIPS
 from chiasm.lineages.vision_language import VISION_LANGUAGE
-from chiasm.spec import Card, Fixed, System, derive, register
-from chiasm.spec.state_space import StateSpace
+from chiasm.spec import Card, Fixed, StateSpace, System, derive, register
 
 FRAMES = 32
 MIXER = StateSpace(heads=8, head_width=32, state=16)

@@ -99,7 +99,8 @@ def _written(answers: Answers, tokens: SpecialTokens, format: Format) -> Any:
 
 
 def _candidates(answers: Answers) -> list[Format]:
-    """The formats of the answers' kinds of encoder and connector, of which there is at least one.
+    """The formats of the answers' kinds of encoder and connector, of which there is at least one;
+    only that of the host's own family where one is named after it.
 
     Raises:
         ChiasmError: no format has them; the message names the one that is unknown.
@@ -111,7 +112,8 @@ def _candidates(answers: Answers) -> list[Format]:
     found = [format for format in found if type(answers.connector) in format.connectors]
     if not found:
         raise _no_counterpart("connector", answers.connector)
-    return found
+    own = [format for format in found if answers.host.family in format.classes]
+    return own or found
 
 
 def _no_counterpart(name: str, value: Any) -> ChiasmError:
