@@ -10,7 +10,7 @@ from chiasm.data.pixels import SIGLIP
 from chiasm.encoders import NoEncoder
 from chiasm.errors import ChiasmError
 from chiasm.fusion import NoFusion
-from chiasm.hub import preprocessing
+from chiasm.hub import examples, preprocessing
 from chiasm.hub.formats.format import CONTINUED, PLAIN, Format, SpecialTokens
 from chiasm.hub.names import Names
 from chiasm.spec import Answers, Host, NoViews, StateSpace
@@ -123,5 +123,6 @@ FORMAT = Format(
     preprocessing=preprocessing.none,
     names=_names,
     headless_names=lambda config: _names(config, ""),
+    example=examples.nothing,
     opened_by="AutoModelForCausalLM",
 )
