@@ -11,6 +11,7 @@ from chiasm.connectors.none import NoConnector
 from chiasm.connectors.patch_embedding import PatchEmbedding
 from chiasm.connectors.perceiver import PerceiverResampler
 from chiasm.connectors.query_ladder import QueryLadder
+from chiasm.connectors.raw import RawFeatures
 from chiasm.connectors.regions import Regions
 from chiasm.connectors.shuffle import ShuffleLinear, ShuffleSwiGLU
 from chiasm.connectors.temporal_scan import TemporalScan
@@ -31,6 +32,7 @@ __all__ = [
     "PatchEmbedding",
     "PerLayer",
     "PerceiverResampler",
+    "RawFeatures",
     "Regions",
     "ShuffleLinear",
     "ShuffleSwiGLU",

@@ -16,14 +16,17 @@ from chiasm.experts.selection import (
     TopProbabilities,
 )
 from chiasm.experts.shared import PlainWeights, SharedWeights
+from chiasm.experts.vision_inside import AddedVision, MixedVision, VisionInside
 
 __all__ = [
+    "AddedVision",
     "AdaptedWeights",
     "Balance",
     "ExpertChoice",
     "FixedShares",
     "GroupLoRA",
     "LoRA",
+    "MixedVision",
     "MixtureOfDepths",
     "MixtureOfExperts",
     "ModalityBand",
@@ -37,6 +40,7 @@ __all__ = [
     "TopLogits",
     "TopProbabilities",
     "Variation",
+    "VisionInside",
     "WeightsByGroup",
     "ZLoss",
     "blocks",

@@ -7,6 +7,7 @@ from chiasm.fusion.prefusion import PreFusion
 from chiasm.fusion.sequence import InSequence, VisualPath
 from chiasm.fusion.single_stream import SingleStream
 from chiasm.fusion.tied import TiedMemory
+from chiasm.fusion.vacant import VacantRows
 
 __all__ = [
     "CoAttention",
@@ -16,5 +17,6 @@ __all__ = [
     "PreFusion",
     "SingleStream",
     "TiedMemory",
+    "VacantRows",
     "VisualPath",
 ]

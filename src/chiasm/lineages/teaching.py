@@ -17,6 +17,19 @@ def connector_only(*, learning_rate: float) -> Teaching:
     return Teaching(objective=NextToken(), stages=(stage,))
 
 
+def experts_only(*, learning_rate: float, batch: int) -> Teaching:
+    """One stage in which what an experts answer adds learns beside a frozen host and encoder."""
+    stage = Stage(
+        name="instruction",
+        trained=("experts",),
+        learning_rate=learning_rate,
+        batch=batch,
+        warmup=0.03,
+        betas=(0.9, 0.999),
+    )
+    return Teaching(objective=NextToken(), stages=(stage,))
+
+
 def host_only(*, learning_rate: float) -> Teaching:
     """One stage in which the host learns: all there is to teach where nothing is looked at."""
     stage = Stage(name="host", trained=("decoder", "head"), learning_rate=learning_rate)
