@@ -16,7 +16,7 @@ IMAGE = 5
 CLOSE = {"atol": 1e-4, "rtol": 0.0}
 PATCH, SIDE = 7, 21
 """Nine patches an image."""
-TEXT_FAMILIES = ("llama", "mistral", "qwen2", "qwen3")
+TEXT_FAMILIES = ("llama", "mistral", "qwen2", "qwen3", "cohere2")
 LAYER = 3
 
 
@@ -46,6 +46,19 @@ def text_config(family: str, seed: int) -> Any:
         return transformers.LlamaConfig(**common, **biased)
     if family == "mistral":
         return transformers.MistralConfig(**common, sliding_window=draw.choice([4, None, 3]))
+    if family == "cohere2":
+        # Its heads share the width out evenly.
+        del common["head_dim"]
+        common["layer_norm_eps"] = common.pop("rms_norm_eps")
+        common["hidden_size"] = heads * draw.choice([6, 10])
+        kinds = [["sliding_attention", "full_attention"], ["full_attention"], ["sliding_attention"]]
+        return transformers.Cohere2Config(
+            **common,
+            sliding_window=4,
+            layer_types=(kinds[seed % 3] * LAYER)[:LAYER],
+            attention_bias=seed % 2 == 0,
+            logit_scale=draw.choice([0.0625, 0.5]),
+        )
     windows = {"use_sliding_window": seed % 2 == 0, "sliding_window": 4, "max_window_layers": 1}
     if family == "qwen2":
         return transformers.Qwen2Config(**common, **windows)

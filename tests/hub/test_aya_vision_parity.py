@@ -21,6 +21,8 @@ CASES = [
     ("clip", "default", -2, 3, 3, "qwen2"),
     ("siglip", "full", 2, 1, 3, "mistral"),
     ("siglip", "full", [-1], 3, 6, "qwen3"),
+    ("siglip", "full", -1, 2, 4, "cohere2"),
+    ("siglip", "full", -2, 2, 2, "cohere2"),
 ]
 
 
@@ -63,7 +65,7 @@ def test_logits_cache_and_generation(seed: int, case: tuple[Any, ...], tmp_path:
     check_everything(chiasm.load(str(tmp_path)), theirs, *given(case, theirs, seed))
 
 
-@pytest.mark.parametrize("seed", [0, 1])
+@pytest.mark.parametrize("seed", [0, 1, 4])
 def test_export(seed: int, tmp_path: Path) -> None:
     case = CASES[seed]
     model = transformers.AyaVisionForConditionalGeneration(config_of(case, seed))

@@ -29,10 +29,12 @@ class Family:
     headless: str
     read: Callable[[Any], dict[str, Any]]
     write: Callable[[Host], dict[str, Any]]
+    norm_eps: str = "rms_norm_eps"
+    """The config's name for the norms' epsilon."""
 
 
 def host_of(config: Any, *, tied_head: bool | None = None) -> Host:
-    """The host of a transformers text config (Llama, Mistral, Qwen2, Qwen3).
+    """The host of a transformers text config (Llama, Mistral, Qwen2, Qwen3, Cohere2).
 
     `tied_head` overrides the config's own entry, for composite models that tie by their own.
 
@@ -52,7 +54,7 @@ def host_of(config: Any, *, tied_head: bool | None = None) -> Host:
         ff_width=config.intermediate_size,
         head_width=getattr(config, "head_dim", None)
         or config.hidden_size // config.num_attention_heads,
-        norm_eps=config.rms_norm_eps,
+        norm_eps=getattr(config, family.norm_eps),
         rope_theta=theta,
         rope_scaling=scaling,
         tied_head=bool(config.tie_word_embeddings) if tied_head is None else tied_head,
@@ -84,13 +86,13 @@ def config_of(host: Host, **entries: Any) -> Any:
         hidden_act=host.activation,
         max_position_embeddings=host.max_positions,
         initializer_range=host.initial_std,
-        rms_norm_eps=host.norm_eps,
         tie_word_embeddings=host.tied_head,
         rope_parameters={
             "rope_theta": host.rope_theta,
             "rope_type": "default",
             **{name: list(v) if isinstance(v, tuple) else v for name, v in host.rope_scaling},
         },
+        **{family.norm_eps: host.norm_eps},
         **{"bos_token_id": None, "eos_token_id": None, "pad_token_id": None, **entries},
         **family.write(host),
     )
@@ -205,6 +207,30 @@ def _read_qwen3(config: Any) -> dict[str, Any]:
     }
 
 
+def _read_cohere2(config: Any) -> dict[str, Any]:
+    """Layers with a window turn their queries and keys; those that see everything do not."""
+    windows = _windows(config)
+    return {
+        "query_key_value_bias": config.attention_bias,
+        "output_bias": config.attention_bias,
+        "windows": windows,
+        "arrangement": "parallel",
+        "norm": "layer-without-bias",
+        "rope_interleaved": True,
+        "rope_layers": tuple(window is not None for window in windows)
+        or (False,) * config.num_hidden_layers,
+        "logit_scale": config.logit_scale,
+    }
+
+
+def _write_cohere2(host: Host) -> dict[str, Any]:
+    entries = _write_windows(host)
+    del entries["use_sliding_window"]
+    if entries["sliding_window"] is None:
+        del entries["sliding_window"]  # its class asks for a length even where no layer has one
+    return {**entries, "attention_bias": host.output_bias, "logit_scale": host.logit_scale}
+
+
 FAMILIES: Mapping[str, Family] = {
     "llama": Family(
         "LlamaConfig",
@@ -227,6 +253,14 @@ FAMILIES: Mapping[str, Family] = {
         "Qwen3Model",
         _read_qwen3,
         lambda host: {"attention_bias": host.output_bias, **_write_windows(host)},
+    ),
+    "cohere2": Family(
+        "Cohere2Config",
+        "Cohere2ForCausalLM",
+        "Cohere2Model",
+        _read_cohere2,
+        _write_cohere2,
+        norm_eps="layer_norm_eps",
     ),
 }
 """By transformers `model_type`."""

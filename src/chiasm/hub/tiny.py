@@ -176,11 +176,15 @@ def _vipllava(draw: random.Random) -> Any:
 
 
 def _aya_vision(draw: random.Random) -> Any:
-    from transformers import AyaVisionConfig, MistralConfig, SiglipVisionConfig
+    from transformers import AyaVisionConfig, Cohere2Config, SiglipVisionConfig
+
+    text = _text(draw)
+    del text["head_dim"]  # its heads share the width out evenly
+    kinds = ["sliding_attention", "full_attention", "sliding_attention"]
 
     return AyaVisionConfig(
         vision_config=SiglipVisionConfig(**_tower(draw, side=4), vision_use_head=False),
-        text_config=MistralConfig(**_text(draw), sliding_window=None),
+        text_config=Cohere2Config(**text, sliding_window=4, layer_types=kinds),
         image_token_index=IMAGE,
     )
 

@@ -1,6 +1,7 @@
 """AyaVisionForConditionalGeneration (arXiv 2505.08751): blocks of tokens through a SwiGLU."""
 
 import copy
+from dataclasses import replace
 from typing import Any
 
 from chiasm.connectors import ShuffleSwiGLU
@@ -51,7 +52,8 @@ def _read(config: Any) -> Answers:
             factor=factor, hidden=hidden, norm_eps=config.adapter_layer_norm_eps
         ),
         teaching=CONTINUED,
-        host=host_of(text, tied_head=bool(config.tie_word_embeddings)),
+        # Cohere2's factor of the scores is left out of this class.
+        host=replace(host_of(text, tied_head=bool(config.tie_word_embeddings)), logit_scale=1.0),
         template="chatml",
     )
 
