@@ -17,7 +17,6 @@ from chiasm.compression import NoCompression
 from chiasm.connectors import NoConnector
 from chiasm.data.views import stack_views
 from chiasm.encoders import NoEncoder
-from chiasm.experts import SharedWeights
 from chiasm.fusion import NoFusion
 from chiasm.model import Model
 from chiasm.positions import Sequential
@@ -164,7 +163,7 @@ def every(where: Callable[[Answers], bool] | None = None) -> list[Any]:
 
 
 def host_of(model: Model) -> Model:
-    """The language model alone, with a model's weights of it."""
+    """The language model alone, with a model's weights of it: its experts are its own."""
     alone = replace(
         model.answers,
         views=NoViews(),
@@ -174,7 +173,6 @@ def host_of(model: Model) -> Model:
         fusion=NoFusion(),
         visibility=Sight(sequence=Causal(), memory=Everything()),
         positions=Sequential(),
-        experts=SharedWeights(),
     )
     host, state = build(alone), model.state_dict()
     host.load_state_dict({name: state[name] for name in host.state_dict()})

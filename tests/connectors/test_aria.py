@@ -70,3 +70,15 @@ def test_its_bill_agrees_with_the_operator_counter():
     given = Features(torch.randn(1, 15, width), grid)
     counted = sum(line.macs for line in AriaConnector(**config).work(grid, width, out))
     assert counted == operator_macs(lambda: ours.connect(given))
+
+
+def test_every_image_of_a_batch_takes_its_own_queries():
+    """Five of twenty cells are the first image's: it takes three queries, the other all seven."""
+    ours, _ = pair(*CASES[0][:3])
+    valid = torch.zeros(2, 20, dtype=torch.bool)
+    valid[0, :5], valid[1] = True, True
+    x = torch.randn(2, 20, 10)
+    got = ours.connect(Features(x, (4, 5), valid))
+    assert got.valid.sum(1).tolist() == [3, 7]
+    alone = ours.connect(Features(x[:1, :5], (1, 5))).embeddings
+    torch.testing.assert_close(got.embeddings[:1, :3], alone)

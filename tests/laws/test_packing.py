@@ -63,7 +63,8 @@ def apart() -> list[Sample]:
 @pytest.mark.parametrize("slug", every(packable))
 def test_packed_equals_unpacked_in_loss_and_gradients(slug):
     one, other = fresh(tiny(slug)), fresh(tiny(slug))
-    together, single = one.loss(batch(tiny(slug), packed())), other.loss(batch(tiny(slug), apart()))
+    together = one.losses(batch(tiny(slug), packed())).main
+    single = other.losses(batch(tiny(slug), apart())).main
     close(together, single, 1e-5)
     together.backward()
     single.backward()
@@ -89,7 +90,9 @@ def test_packing_under_a_sliding_window(slug):
 
 @pytest.mark.parametrize("slug", every(packable))
 def test_a_segment_reads_no_other(slug):
-    """Bit for bit: other words in the first segment leave the second's logits alone."""
+    """Other words in the first segment leave the second's logits alone; bit for bit, but for the
+    rounding of a product whose other rows changed (rows grouped by their expert).
+    """
     model = shared_model(slug)
     groups = SEGMENTS[0]
     changed = (segment(1, 60, 3, 2), *groups[1:])
@@ -101,5 +104,5 @@ def test_a_segment_reads_no_other(slug):
         outputs.append(model(inputs)[inputs.table.segment >= 2])
         first = model(inputs)[inputs.table.segment == 1]
         outputs.append(first)
-    assert torch.equal(outputs[0], outputs[2])
+    close(outputs[0], outputs[2], 1e-6)
     assert not torch.equal(outputs[1], outputs[3])

@@ -13,6 +13,7 @@ from torch import nn
 from chiasm.assemble import build
 from chiasm.backbone import LockStep, Stack
 from chiasm.experts.adapted import AdaptedLinear
+from chiasm.experts.mixed import MixedFeedForward
 from chiasm.model import Model
 from chiasm.spec import Scale, System, geometry
 from chiasm.stream import Modality
@@ -86,6 +87,7 @@ DERIVED: Mapping[str, Callable[[System], tuple[str, ...]]] = {
 """The facets whose values a spec decides, by name; `tok` is decided up to its mechanism."""
 
 EXPLAINED: Mapping[tuple[str, str], str] = {
+    ("uni-moe", "peft"): "LoRA tunes the mixture; its experts were full feed-forwards before",
     ("idefics2", "peft"): "its stages here are LLaVA-1.5's; the paper adapts the host by DoRA",
     (
         "perceiver",
@@ -100,14 +102,16 @@ EXPLAINED: Mapping[tuple[str, str], str] = {
 
 
 def _own_weights(of: System) -> float:
-    """Share of the stack's parameters that text or images alone pass through."""
+    """Share of the stack's parameters that text or images alone can pass through."""
     answers = of.at(Scale.PAPER)
-    if not answers.experts.groups and not answers.experts.lanes:
-        return 0.0
     model = build(answers, device="meta", seed=None)
-    size = sum(p.numel() for p in cast(nn.Module, model.decoder.stack).parameters())
+    stack = cast(nn.Module, model.decoder.stack)
+    size = sum(p.numel() for p in stack.parameters())
+    closed = sum(m.closed for m in stack.modules() if isinstance(m, MixedFeedForward))
+    if not answers.experts.groups and not answers.experts.lanes:
+        return closed / size
     idle = (answers.experts.idle(answers.host, m) for m in (Modality.TEXT, Modality.IMAGE))
-    return max(idle) / size
+    return max(closed, *idle) / size
 
 
 def _codes(model: Model) -> bool:

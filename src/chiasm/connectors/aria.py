@@ -123,12 +123,15 @@ class AriaProjector(nn.Module):
         self.feed_forward = _FeedForward(width, config.ff_width, host_width)
 
     def connect(self, features: Features, asked: Asked | None = None) -> Tokens:
-        count = self.config.count(features.grid)
+        count, valid = self.config.count(features.grid), None
         queries = self.query[:count].expand(len(features.tokens), -1, -1)
         permission = Permission()
         if features.valid is not None:
             permission = Permission(dense=features.valid.unsqueeze(1).expand(-1, count, -1))
+            own = [self.config.count((1, patches)) for patches in features.valid.sum(1).tolist()]
+            places = torch.arange(count, device=queries.device)
+            valid = places < torch.tensor(own, device=queries.device).unsqueeze(1)
         read: Float[Tensor, "image query width"] = self.cross_attn(
             features.tokens, queries, permission
         )
-        return Tokens(self.feed_forward(self.layer_norm(read)))
+        return Tokens(self.feed_forward(self.layer_norm(read)), valid)

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from chiasm.experts.adapters import LoRA
 from chiasm.experts.execute import execute
 from chiasm.experts.groups import group_index
-from chiasm.experts.router import Router
+from chiasm.experts.router import Router, Routing
 from chiasm.experts.stacked import StackedFeedForward
 from chiasm.layers import FeedForward, GroupedLinear, Linear
 from chiasm.spec import Host
@@ -51,12 +51,21 @@ class MixedFeedForward(StackedFeedForward):
                 activation=host.activation,
             )
 
+    @property
+    def closed(self) -> int:
+        """Parameters of the experts that the rows of some group cannot use."""
+        router: Routing = self.experts["router"]  # pyright: ignore[reportAssignmentType]
+        shut = max(row.count(False) for row in router.router.eligibility)
+        matrices = (self.gate_proj, self.up_proj, self.down_proj)
+        return shut * sum(m.weight[0].numel() for m in matrices if m is not None)
+
     def forward(
         self, x: Float[Tensor, "batch token width"], reading: Reading
     ) -> Float[Tensor, "batch token width"]:
         table = reading.table
         group, counted = group_index(self.kinds, table), table.valid
-        rows = x.flatten(0, 1)
+        # What padding holds must not even change how the products of real rows round.
+        rows = (x * counted.unsqueeze(-1)).flatten(0, 1)
         router = self.experts["router"]
         routes = router(rows, group.flatten(), counted.flatten(), reading.losses)
         y = execute(rows, routes, self).view_as(x)

@@ -73,7 +73,10 @@ UNI_MOE = Teaching(
     stages=(
         Stage(name="connectors", trained=("connector",), learning_rate=1e-3, share=0.3),
         Stage(
-            name="single experts", trained=("connector", "decoder"), learning_rate=2e-5, share=0.3
+            name="single experts",
+            trained=("connector", "decoder", "head"),
+            learning_rate=2e-5,
+            share=0.3,
         ),
         Stage(name="mixture", trained=("connector", "experts"), learning_rate=4e-5, share=0.4),
     ),
