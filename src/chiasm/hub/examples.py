@@ -42,6 +42,15 @@ def flat(answers: Answers, counts: Sequence[int], generator: torch.Generator) ->
     )
 
 
+def masked(answers: Answers, counts: Sequence[int], generator: torch.Generator) -> Shown:
+    """As `flat`, with a `pixel_mask` that hides the first image's right half."""
+    shown = flat(answers, counts, generator)
+    pixels = shown.media["pixel_values"]
+    mask = torch.ones(len(pixels), *pixels.shape[-2:], dtype=torch.long)
+    mask[0, :, mask.shape[-1] // 2 :] = 0
+    return Shown({**shown.media, "pixel_mask": mask}, shown.marks)
+
+
 def tiled(answers: Answers, counts: Sequence[int], generator: torch.Generator) -> Shown:
     """`[sample, image, 3, height, width]` of one size, the last image's right edge masked out."""
     [view] = answers.views.plan((64, 64))

@@ -20,6 +20,7 @@ from chiasm.errors import ChiasmError, Misuse
 from chiasm.hub.answers_json import from_json, to_json
 from chiasm.hub.formats import written
 from chiasm.hub.names import Names
+from chiasm.hub.parts import joined
 from chiasm.hub.tensors import INDEX, TENSORS, unique_state, write_tensors
 from chiasm.hub.tokens import SpecialTokens
 from chiasm.model import Model
@@ -96,7 +97,8 @@ def save(
 def write_weights(model: Model, names: Names, config: Any, target: Path) -> None:
     """The tensors under their written names and, in transformers' layout, the config."""
     state = unique_state(model)
-    write_tensors({names.theirs(name): tensor for name, tensor in state.items()}, target / TENSORS)
+    written_as = joined({names.theirs(name): tensor for name, tensor in state.items()})
+    write_tensors(written_as, target / TENSORS)
     if config is not None:
         config.dtype = str(next(model.parameters()).dtype).removeprefix("torch.")
         config.save_pretrained(target)

@@ -33,15 +33,16 @@ class Family:
     """The config's name for the norms' epsilon."""
 
 
-def host_of(config: Any, *, tied_head: bool | None = None) -> Host:
+def host_of(config: Any, *, tied_head: bool | None = None, family: Family | None = None) -> Host:
     """The host of a transformers text config (Llama, Mistral, Qwen2, Qwen3, Cohere2).
 
-    `tied_head` overrides the config's own entry, for composite models that tie by their own.
+    `tied_head` overrides the config's own entry, for composite models that tie by their own;
+    `family` is that of a decoder which only a composite model has.
 
     Raises:
         ChiasmError: a family or a setting that the decoder does not have; the message names it.
     """
-    family = _family(config.model_type)
+    family = _family(config.model_type) if family is None else family
     _refuse(config)
     depth = config.num_hidden_layers
     theta, scaling = _rope(config)
@@ -66,15 +67,15 @@ def host_of(config: Any, *, tied_head: bool | None = None) -> Host:
     return Host(**{**entries, **family.read(config)})
 
 
-def config_of(host: Host, **entries: Any) -> Any:
-    """The transformers text config of a host; `entries` (token ids) are added as they are.
+def config_of(host: Host, *, family: Family | None = None, **entries: Any) -> Any:
+    """The transformers text config of a host; `entries` are added as they are.
 
     Raises:
         ChiasmError: the host's family has no setting for one of its values; the message names it.
     """
     import transformers
 
-    family = _family(host.family)
+    family = _family(host.family) if family is None else family
     config = getattr(transformers, family.config_class)(
         vocab_size=host.vocabulary,
         hidden_size=host.width,
@@ -98,7 +99,7 @@ def config_of(host: Host, **entries: Any) -> Any:
     )
     # What transformers would read back must be this host: the one test of every setting at once.
     # How fresh weights were drawn is no property of the model that is written.
-    found, wanted = host_of(config), replace(host, weights=None, embedding_std=None)
+    found, wanted = host_of(config, family=family), replace(host, weights=None, embedding_std=None)
     for field in fields(Host):
         ours, theirs = getattr(wanted, field.name), getattr(found, field.name)
         if ours != theirs:
@@ -186,7 +187,8 @@ def _read_mistral(config: Any) -> dict[str, Any]:
     return {"windows": () if window is None else (window,) * config.num_hidden_layers}
 
 
-def _read_llama(config: Any) -> dict[str, Any]:
+def llama_biases(config: Any) -> dict[str, Any]:
+    """The biases of Llama and of those built like it."""
     return {
         "query_key_value_bias": config.attention_bias,
         "output_bias": config.attention_bias,
@@ -236,7 +238,7 @@ FAMILIES: Mapping[str, Family] = {
         "LlamaConfig",
         "LlamaForCausalLM",
         "LlamaModel",
-        _read_llama,
+        llama_biases,
         lambda host: {"attention_bias": host.output_bias, "mlp_bias": host.mlp_bias},
     ),
     "mistral": Family(

@@ -46,6 +46,7 @@ class KeywordModel(nn.Module):
         pixel_values: Tensor | None = None,
         pixel_attention_mask: Bool[Tensor, "..."] | None = None,
         image_sizes: Int[Tensor, "image 2"] | None = None,
+        pixel_mask: Bool[Tensor, "image height width"] | None = None,
         labels: Int[Tensor, "batch token"] | None = None,
         use_cache: bool | None = None,
         logits_to_keep: int | Tensor = 0,
@@ -64,7 +65,7 @@ class KeywordModel(nn.Module):
         caching = use_cache if use_cache is not None else not self.training
         caching = caching or past_key_values is not None
         ids = self._ids(input_ids, inputs_embeds)
-        seen = self._pictures(pixel_values, pixel_attention_mask, image_sizes)
+        seen = self._pictures(pixel_values, _either(pixel_attention_mask, pixel_mask), image_sizes)
         if seen is not None and inputs_embeds is not None:
             raise Misuse("inputs_embeds cannot hold images; give input_ids with pixel_values")
         inputs = assemble(ids, attention_mask, position_ids, seen, self.tokens, past)
@@ -89,6 +90,7 @@ class KeywordModel(nn.Module):
         pixel_values: Tensor | None = None,
         pixel_attention_mask: Bool[Tensor, "..."] | None = None,
         image_sizes: Int[Tensor, "image 2"] | None = None,
+        pixel_mask: Bool[Tensor, "image height width"] | None = None,
         *,
         max_new_tokens: int = 20,
         do_sample: bool = False,
@@ -107,7 +109,7 @@ class KeywordModel(nn.Module):
         given = self.tokens.eos if eos_token_id is None else eos_token_id
         stop = (given,) if isinstance(given, int) else tuple(given)
         pads = (pad_token_id, self.tokens.pad, *stop, 0)
-        seen = self._pictures(pixel_values, pixel_attention_mask, image_sizes)
+        seen = self._pictures(pixel_values, _either(pixel_attention_mask, pixel_mask), image_sizes)
         inputs = assemble(input_ids, attention_mask, None, seen, self.tokens, Past())
         made = generate(
             self.model,
@@ -158,6 +160,11 @@ class KeywordModel(nn.Module):
         taught = following >= 0
         scores = self.model.scores(hidden[:, :-1][taught])
         return self.model.answers.teaching.objective.judge(scores, following[taught])
+
+
+def _either(one: Tensor | None, other: Tensor | None) -> Tensor | None:
+    """The mask of pixels, by whichever of its two names it came."""
+    return one if other is None else other
 
 
 def _kept(logits_to_keep: int | Tensor) -> slice | Tensor:

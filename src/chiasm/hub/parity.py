@@ -104,7 +104,13 @@ def _theirs(folder: Path, config: Any) -> Any:
     transformers.logging.set_verbosity_error()
     transformers.logging.disable_progress_bar()
     try:
-        model = kind.from_pretrained(folder, dtype=torch.float32, local_files_only=True)
+        model = kind.from_pretrained(
+            folder,
+            dtype=torch.float32,
+            local_files_only=True,
+            # Its grouped products take only some widths, its loop over experts takes all.
+            experts_implementation="eager",
+        )
     except Exception as error:
         # What a damaged folder raises depends on its format; the remedy does not.
         reason = " ".join(str(error).split())
@@ -242,7 +248,15 @@ def _module_stages(
 
 def _both(ours: Any, theirs: Any, inputs: Mapping[str, Tensor]) -> tuple[Any, Any]:
     with torch.no_grad():
-        return ours(**inputs), theirs(**inputs)
+        output = ours(**inputs)
+        try:
+            return output, theirs(**inputs)
+        except Exception as error:
+            # A class of transformers may fail on sizes that its kernels do not take.
+            reason = " ".join(str(error).split())
+            raise ChiasmError(
+                f"transformers' {type(theirs).__name__} fails on these inputs ({reason:.160})"
+            ) from None
 
 
 @contextmanager

@@ -23,6 +23,7 @@ from chiasm.hub.folder import (
 from chiasm.hub.formats import format_of, opened
 from chiasm.hub.module import KeywordModel
 from chiasm.hub.names import Names
+from chiasm.hub.parts import split
 from chiasm.hub.readers import READERS
 from chiasm.hub.tensors import Stored, agree, fill, stored_tensors
 from chiasm.hub.tokens import SpecialTokens
@@ -127,6 +128,8 @@ def _filled(
     except (TypeError, ValueError, RuntimeError, AttributeError, ArithmeticError) as error:
         reason = " ".join(str(error).split())
         raise ChiasmError(f"{folder}: its answers make no model ({reason:.160})") from None
+    spelt = {names.spelt(key): entry for key, entry in stored.items()}
+    stored = split(spelt, [names.theirs(name) for name in sketch.state_dict()])
     agree(sketch, stored, names, folder)
     with _unfilled(dtype):
         model = build(bare, seed=None)

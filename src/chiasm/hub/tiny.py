@@ -242,6 +242,18 @@ def _ovis2(draw: random.Random) -> Any:
     )
 
 
+def _aria(draw: random.Random) -> Any:
+    from transformers import AriaConfig
+
+    experts = {"moe_num_experts": 5, "moe_topk": 2, "moe_num_shared_experts": 2}
+    return AriaConfig(
+        vision_config={"model_type": "idefics3_vision", **_tower(draw)},
+        text_config={**_text(draw), **experts},
+        image_token_index=IMAGE,
+        projector_patch_to_query_dict={9: 4, 20: 7},
+    )
+
+
 MAKERS: Mapping[str, Callable[[random.Random], Any]] = {
     "LlavaForConditionalGeneration": _llava,
     "PerceiverModel": _perceiver,
@@ -254,5 +266,6 @@ MAKERS: Mapping[str, Callable[[random.Random], Any]] = {
     "Idefics3ForConditionalGeneration": _idefics3,
     "SmolVLMForConditionalGeneration": _smolvlm,
     "Ovis2ForConditionalGeneration": _ovis2,
+    "AriaForConditionalGeneration": _aria,
 }
 """By class: a random tiny config of it."""

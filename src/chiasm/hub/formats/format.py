@@ -59,6 +59,8 @@ class Format:
     headless_names: Callable[[Any], Names]
     example: Show
     """Random images in the form in which the class takes them."""
+    experts: tuple[type, ...] = (SharedWeights,)
+    """Classes of answers to whose weights process a token."""
     connector: str | None = None
     """Where transformers' class with a head holds its connector."""
     opened_by: str = "AutoModelForImageTextToText"
