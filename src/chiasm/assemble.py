@@ -54,7 +54,7 @@ def _assemble(answers: Answers) -> Model:
         [_rule(sight.sequence, host, layer) for layer in range(host.depth)],
         sight.memory,
         plans=[fusion.plan(layer) for layer in range(host.depth)],
-        groups=answers.experts.groups,
+        groups=(*answers.experts.groups, *slots.groups),
         lanes=answers.experts.lanes,
         slots=slots,
     )

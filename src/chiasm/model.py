@@ -106,11 +106,7 @@ class Model(nn.Module):
         if self.answers.connector.conditioned:
             features, owners = one_each(features, owners)
         connected = self._connect(features, asked)
-        if self.compressor is not None:
-            kept = cast(Keeps, self.compressor).keep(features)
-            entering = self._connect(kept, asked)
-        else:
-            entering = connected
+        entering = self._kept(features, connected, asked)
         memory = None
         if self.answers.fusion.reads_memory and inputs.memory is not None:
             read = per_sample(connected, owners)[:, : inputs.memory.shape[1]]
@@ -216,9 +212,20 @@ class Model(nn.Module):
         """The parameters of one part; fusion owns what fills the decoder's slots."""
         return [p for key, p in self.named_parameters() if part_of(key) == name]
 
+    def _kept(self, features: Features, connected: Tokens, asked: Asked | None) -> Tokens:
+        """What is left to enter: of the features, connected anew, or of the connected tokens."""
+        if self.compressor is None:
+            return connected
+        keep = cast(Keeps, self.compressor).keep
+        if not self.answers.compression.of_tokens:
+            return self._connect(keep(features), asked)
+        grid = connected.grid or (1, connected.embeddings.shape[1])
+        kept = keep(Features(connected.embeddings, grid, connected.valid))
+        return Tokens(kept.tokens, kept.valid, kept.grid)
+
     def _connect(self, features: Features, asked: Asked | None) -> Tokens:
         if self.connector is None or self.answers.connector.layerwise:
-            return Tokens(features.tokens, features.valid)
+            return Tokens(features.tokens, features.valid, features.grid)
         return cast(Connects, self.connector).connect(features, asked)
 
 

@@ -11,9 +11,12 @@ from chiasm.layers import attend
 from chiasm.spec import registered
 from chiasm.stream import Role, Rule, TokenTable, as_mask
 from chiasm.visibility import (
+    BeforeItem,
     Causal,
     Everything,
+    ItemsSoFar,
     NotRole,
+    OwnUnit,
     PrecedingItem,
     SameSegment,
     VisualSeesQuestion,
@@ -25,9 +28,12 @@ from chiasm.visibility import (
 )
 
 ROOM: tuple[Rule, ...] = (
+    BeforeItem(),
     Causal(),
     Everything(),
+    ItemsSoFar(),
     NotRole(Role.ASSISTANT),
+    OwnUnit(),
     PrecedingItem(),
     SameSegment(),
     VisualSeesQuestion(),

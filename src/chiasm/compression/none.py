@@ -12,6 +12,10 @@ from chiasm.spec import Work
 class NoCompression:
     """Keeps everything."""
 
+    @property
+    def of_tokens(self) -> bool:
+        return False
+
     def count(self, tokens: int) -> int:
         return tokens
 

@@ -23,6 +23,10 @@ class QueryCompression:
     side: int
     heads: int
 
+    @property
+    def of_tokens(self) -> bool:
+        return False
+
     def count(self, tokens: int) -> int:
         return self.side**2 if tokens else 0
 

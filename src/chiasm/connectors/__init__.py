@@ -10,6 +10,7 @@ from chiasm.connectors.mlp import MLP, Linear, NormedMLP
 from chiasm.connectors.none import NoConnector
 from chiasm.connectors.patch_embedding import PatchEmbedding
 from chiasm.connectors.perceiver import PerceiverResampler
+from chiasm.connectors.pooled import MLPThenPool, PoolThenMLP
 from chiasm.connectors.query_ladder import QueryLadder
 from chiasm.connectors.raw import RawFeatures
 from chiasm.connectors.regions import Regions
@@ -32,6 +33,8 @@ __all__ = [
     "PatchEmbedding",
     "PerLayer",
     "PerceiverResampler",
+    "MLPThenPool",
+    "PoolThenMLP",
     "RawFeatures",
     "Regions",
     "ShuffleLinear",

@@ -100,4 +100,4 @@ class Projection(nn.Sequential):
     """Layers applied to every token alone: `[image, token, width]` to `[image, token, host]`."""
 
     def connect(self, features: Features, asked: Asked | None = None) -> Tokens:
-        return Tokens(self(features.tokens), features.valid)
+        return Tokens(self(features.tokens), features.valid, features.grid)

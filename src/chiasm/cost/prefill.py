@@ -11,7 +11,7 @@ from chiasm.cost.visible import chosen, visible_pairs
 from chiasm.model import Model
 from chiasm.spec import Answers, Work
 from chiasm.spec.work import LayerRows, Reads
-from chiasm.stream import Modality, RowPlan, Rule, TokenTable
+from chiasm.stream import Modality, RowPlan, Rows, Rule, TokenTable
 
 
 @dataclass(frozen=True)
@@ -41,8 +41,13 @@ def media_work(answers: Answers, prompt: Prompt) -> list[Work]:
     each = [line for grid in found.grids for line in connector.work(grid, width, token_width)]
     work += each * times
     if found.views and found.kept != found.tokens:
-        work += compression.work(prompt.features, width)
-        work += connector.work(squarest(found.kept), width, token_width)
+        if compression.of_tokens:
+            return work + [
+                w for count in found.tokens_per_view for w in compression.work(count, token_width)
+            ]
+        work += [w for grid in found.grids for w in compression.work(grid[0] * grid[1], width)]
+        kept = found.kept // len(found.grids)
+        work += [w for _ in found.grids for w in connector.work(squarest(kept), width, token_width)]
     return work
 
 
@@ -55,11 +60,11 @@ def prefill_lines(model: Model, prompt: Prompt) -> tuple[Line, ...]:
     fused = prompt.rows + tokens
     shares = {
         Reads.ALL: _ALL,
-        Reads.MEMORY: _share(stack.memory_rule, table, prompt.memory),
         Reads.FUSED: Share(fused * (fused + 1) // 2, fused * fused),
     }
     width = memory_width(answers)
-    lines += _lines(answers.fusion.work(host, prompt.rows, tokens, width), shares)
+    slots = answers.fusion.work(host, prompt.rows, tokens, width)
+    lines += _slot_lines(slots, stack, table, prompt.memory, shares)
     shares_of: dict[tuple[Rule, RowPlan], Share] = {}
     for layer, (rule, plan) in enumerate(zip(stack.rules, stack.plans, strict=True)):
         queries, keys = chosen(table, plan.query), chosen(table, plan.key_value)
@@ -77,9 +82,8 @@ def decode_lines(model: Model, prompt: Prompt) -> tuple[Line, ...]:
     host, step = answers.host, prompt.step
     tokens = prompt.geometry.tokens
     width = memory_width(answers)
-    shares = {Reads.ALL: _ALL, Reads.MEMORY: _share(stack.memory_rule, step, prompt.memory)}
     slots = [w for w in answers.fusion.work(host, 1, tokens, width) if not w.once]
-    lines = _lines(slots, shares)
+    lines = _slot_lines(slots, stack, step, prompt.memory, {Reads.ALL: _ALL})
     one = {Modality.TEXT: 1}
     for layer, (rule, plan) in enumerate(zip(stack.rules, stack.plans, strict=True)):
         keys = chosen(prompt.table, plan.key_value).append(step)
@@ -114,6 +118,26 @@ def _stack(model: Model) -> Stack:
 def _share(rule: Rule, queries: TokenTable, keys: TokenTable) -> Share:
     dense = queries.shape[1] * keys.shape[1]
     return Share(visible_pairs(rule, queries, keys), dense)
+
+
+def _slot_lines(
+    work: Iterable[Work],
+    stack: Stack,
+    table: TokenTable,
+    memory: TokenTable,
+    shares: dict[Reads, Share],
+) -> list[Line]:
+    """What the slots do, each on the rows that it names; their pairs are with the memory."""
+    lines: list[Line] = []
+    of_memory: dict[Rows, Share] = {}
+    for w in work:
+        rows = chosen(table, w.rows)
+        macs = w.macs * rows.shape[1] // table.shape[1]
+        if w.reads is Reads.MEMORY and w.rows not in of_memory:
+            of_memory[w.rows] = _share(stack.memory_rule, rows, memory)
+        share = of_memory[w.rows] if w.reads is Reads.MEMORY else shares[w.reads]
+        lines.append(Line(w.part, w.name, macs, share.of(macs)))
+    return lines
 
 
 def _lines(work: Iterable[Work], shares: dict[Reads, Share]) -> list[Line]:

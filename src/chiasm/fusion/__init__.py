@@ -2,20 +2,25 @@
 
 from chiasm.fusion.coattention import CoAttention
 from chiasm.fusion.gated import GatedCrossAttention
+from chiasm.fusion.hyper import HyperAttention, Merge
 from chiasm.fusion.none import NoFusion
 from chiasm.fusion.prefusion import PreFusion
 from chiasm.fusion.sequence import InSequence, VisualPath
 from chiasm.fusion.single_stream import SingleStream
+from chiasm.fusion.slow_fast import SlowFast
 from chiasm.fusion.tied import TiedMemory
 from chiasm.fusion.vacant import VacantRows
 
 __all__ = [
     "CoAttention",
     "GatedCrossAttention",
+    "HyperAttention",
     "InSequence",
+    "Merge",
     "NoFusion",
     "PreFusion",
     "SingleStream",
+    "SlowFast",
     "TiedMemory",
     "VacantRows",
     "VisualPath",

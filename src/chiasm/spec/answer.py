@@ -133,6 +133,13 @@ class Experts(Protocol):
 class Compression(Protocol):
     """Question 6. `build(width)` gives a module whose `keep` maps features to fewer features."""
 
+    @property
+    def of_tokens(self) -> bool:
+        """True when it keeps connected tokens, on the grid that the connector gives them; False
+        when it keeps features, which are connected afterwards.
+        """
+        ...
+
     def count(self, tokens: int) -> int: ...
 
     def build(self, width: int) -> nn.Module | None: ...

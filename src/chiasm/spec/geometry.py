@@ -167,7 +167,7 @@ def geometry(answers: _Counts, size: Size) -> Geometry:
     views = answers.views.plan(size)
     grids = tuple(answers.encoder.grid(view.target) for view in views)
     counts = tuple(answers.connector.count(grid) for grid in grids)
-    kept = answers.compression.count(sum(counts))
+    kept = sum(answers.compression.count(count) for count in counts)
     return Geometry(views, grids, counts, kept, answers.fusion.placeholders(kept))
 
 

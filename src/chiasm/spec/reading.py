@@ -19,9 +19,12 @@ class Execution(StrEnum):
 
 
 class MemoryCache(Protocol):
-    """The part of a cache that slots use: tensors computed once (or per step), by a key."""
+    """The part of a cache that slots use."""
 
     memory: dict[Hashable, tuple[Tensor, ...]]
+    """Tensors computed once (or per step), by a key."""
+    tables: dict[Hashable, TokenTable]
+    """Identities of the rows so far, this call's included, by row set."""
 
 
 class Losses:

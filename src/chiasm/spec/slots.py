@@ -27,7 +27,7 @@ from torch import Tensor, nn
 
 from chiasm.spec.host import Host
 from chiasm.spec.reading import Chosen, Execution, Inside, Reading
-from chiasm.stream import Rule, Stream
+from chiasm.stream import Rows, Rule, Stream
 
 StackMaker = Callable[[int], nn.Module]
 """Makes a stack of so many further decoder blocks, under the rule of fused rows."""
@@ -171,3 +171,5 @@ class Slots:
     between: Layers = field(default_factory=dict[int, nn.Module])
     prologue: nn.Module | None = None
     tower: Tower | None = None
+    groups: tuple[Rows, ...] = ()
+    """Row sets that must be contiguous in storage, because a slot works on them alone."""

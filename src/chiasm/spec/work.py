@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol
 
-from chiasm.stream import Modality, Rows
+from chiasm.stream import ALL, Modality, Rows
 
 
 class Reads(StrEnum):
@@ -37,18 +37,37 @@ class Work:
     """True for what a prefill does and a cached step does not repeat."""
     held: int = 0
     """Numbers that the operation reads and writes, weights apart: what it keeps in memory."""
+    rows: Rows = ALL
+    """Which rows do it: `macs` is what all of them would cost, the cost model takes their share."""
 
 
-def linear(part: str, name: str, rows: int, width: int, out: int, *, once: bool = False) -> Work:
-    """A matrix of `width x out` applied to `rows` rows."""
-    return Work(part, name, rows * width * out, once=once, held=rows * (width + out))
+def linear(
+    part: str,
+    name: str,
+    count: int,
+    width: int,
+    out: int,
+    *,
+    once: bool = False,
+    rows: Rows = ALL,
+) -> Work:
+    """A matrix of `width x out` applied to `count` rows."""
+    held = count * (width + out)
+    return Work(part, name, count * width * out, once=once, rows=rows, held=held)
 
 
 def attention(
-    part: str, name: str, pairs: int, heads: int, head_width: int, *, reads: Reads = Reads.ALL
+    part: str,
+    name: str,
+    pairs: int,
+    heads: int,
+    head_width: int,
+    *,
+    reads: Reads = Reads.ALL,
+    rows: Rows = ALL,
 ) -> Work:
     """Scores and weighted sums over `pairs` (query, key) pairs."""
-    return Work(part, name, 2 * pairs * heads * head_width, reads)
+    return Work(part, name, 2 * pairs * heads * head_width, reads, rows=rows)
 
 
 class _Mixer(Protocol):

@@ -28,6 +28,8 @@ class Tokens:
 
     embeddings: Float[Tensor, "image token width"]
     valid: Bool[Tensor, "image token"] | None = None
+    grid: tuple[int, int] | None = None
+    """Rows and columns that the tokens stand in; None where they are no grid."""
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 from chiasm.visibility.blocks import DraftsApart, LatentBlock, WithinBlock
 from chiasm.visibility.causal import Causal, SameSegment, Window
+from chiasm.visibility.items import BeforeItem, ItemsSoFar, OwnUnit
 from chiasm.visibility.materialise import block_mask, dense_mask, dense_permission, materialise
 from chiasm.visibility.media import Everything, NotRole, PrecedingItem, VisualSeesQuestion
 from chiasm.visibility.prefix import PromptKeys, PromptSeesPrompt
@@ -9,6 +10,9 @@ from chiasm.visibility.sight import Sight
 from chiasm.visibility.zorro import Pure
 
 __all__ = [
+    "BeforeItem",
+    "ItemsSoFar",
+    "OwnUnit",
     "Causal",
     "DraftsApart",
     "Everything",
