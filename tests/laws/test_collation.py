@@ -12,7 +12,8 @@ from chiasm.data.collate import Collator
 from chiasm.data.example import Example, Turn
 from chiasm.data.templates import NANO
 from chiasm.data.tokenizer import fit_tokenizer
-from chiasm.spec import Answers, geometry
+from chiasm.spec import Answers, Context, geometry
+from chiasm.stream import Modality
 
 TURNS = (
     Turn("what shape is it?", "a circle"),
@@ -65,7 +66,12 @@ def test_rows_are_counted_by_geometry(slug, tokenizer, pictures):
         rows = inputs.source[number] >= 0
         assert int(rows.sum()) == sum(plan.placeholders for plan in plans)
         assert bool((inputs.labels[number][rows] == -100).all())
-        assert torch.equal(rows, inputs.table.modality[number] > 0)
+        latent = inputs.table.modality[number] == int(Modality.LATENT)
+        assert torch.equal(rows, (inputs.table.modality[number] > 0) & ~latent)
+        if spoken(slug).head.context is Context.ALWAYS:
+            assert int(latent.sum()) == len(sizes) * spoken(slug).head.latent.rows
+        else:
+            assert not bool(latent.any())
 
 
 @pytest.mark.parametrize("slug", every())

@@ -8,11 +8,20 @@ from torch import Tensor, nn
 from chiasm.backbone.attention import Runs, Step
 from chiasm.backbone.run import Run
 from chiasm.spec.reading import Chosen, Reading
+from chiasm.spec.slots import Beside, reads_pairs
 from chiasm.stream import Rule
 from chiasm.stream.table import take
 
 
-def run_chosen(block: nn.Module, run: Run, chosen: Chosen, rule: Rule, *, turns: bool) -> Tensor:
+def run_chosen(
+    block: nn.Module,
+    run: Run,
+    chosen: Chosen,
+    rule: Rule,
+    *,
+    turns: bool,
+    beside: Beside | None = None,
+) -> Tensor:
     """x + weight (layer(x) - x) at the chosen rows (layer(x) without weights), x elsewhere.
 
     Rows that skip the layer make no keys either; a cache keeps the layer's own rows.
@@ -28,9 +37,10 @@ def run_chosen(block: nn.Module, run: Run, chosen: Chosen, rule: Rule, *, turns:
     step = Step(
         runs=Runs(every, every, every, every),
         rotary=run.call.rotary(table.position) if turns else None,
-        permission=run.concrete(rule, table, keys),
+        permission=run.concrete(rule, table, keys, dense=reads_pairs(beside)),
         reading=Reading(call, run.layer, every),
         cache=run.cache,
+        beside=beside,
     )
     new = block(rows, step)
     if chosen.weight is not None:

@@ -90,9 +90,12 @@ class Run:
             self._permissions[key] = make(rule, queries, keys)
         return self._permissions[key]
 
-    def concrete(self, rule: Rule, queries: TokenTable, keys: TokenTable) -> Permission:
+    def concrete(
+        self, rule: Rule, queries: TokenTable, keys: TokenTable, *, dense: bool = False
+    ) -> Permission:
         """A rule among rows that one layer has for itself."""
-        make = self._dense if self.execution is Execution.MASKED else self._permit
+        masked = self.execution is Execution.MASKED
+        make = self._dense if dense or masked else self._permit
         return make(rule, queries, keys)
 
     def updates(self, plan: RowPlan) -> Updates:

@@ -16,7 +16,7 @@ from chiasm.backbone.rotary import rotary_of
 from chiasm.backbone.run import Permit, Run, Turns
 from chiasm.spec.host import Host
 from chiasm.spec.reading import Execution, Losses
-from chiasm.spec.slots import Before, Beside, Choose, Joined, Slots, Weights
+from chiasm.spec.slots import Before, Beside, Choose, Joined, Slots, Weights, reads_pairs
 from chiasm.stream import Permission, RowPlan, Rows, Rule, Stream, as_mask, groups_of
 
 
@@ -133,8 +133,15 @@ class Stack(nn.Module):
         if at in self.choose:
             chosen = cast(Choose, self.choose[at])(run.hidden, run.reading())
             if chosen is not None:
-                block, turns = self.layers[layer], self.turns[layer]
-                run.hidden = run_chosen(block, run, chosen, self.rules[layer], turns=turns)
+                beside = self.beside[at] if at in self.beside else None  # noqa: SIM401
+                run.hidden = run_chosen(
+                    self.layers[layer],
+                    run,
+                    chosen,
+                    self.rules[layer],
+                    turns=self.turns[layer],
+                    beside=cast("Beside | None", beside),
+                )
                 return
         if not self.lanes:
             plan = self.plans[layer]
@@ -159,11 +166,10 @@ class Stack(nn.Module):
             for slots in (self.joined, self.beside, self.between)
         )
         rule = as_mask(plan, rule) if masked else rule
-        pairs = bool(getattr(beside, "reads_pairs", False))
         return Step(
             runs=Runs(*(run.layout.run(rows) for rows in runs.sets())),
             rotary=run.rotary if self.turns[run.layer] else None,
-            permission=run.permission(rule, runs, dense=joined is not None or pairs)
+            permission=run.permission(rule, runs, dense=joined is not None or reads_pairs(beside))
             if self.attends
             else Permission(),
             reading=run.reading(),

@@ -15,7 +15,7 @@ from chiasm.backbone import LockStep, Stack
 from chiasm.experts.adapted import AdaptedLinear
 from chiasm.experts.mixed import MixedFeedForward
 from chiasm.model import Model
-from chiasm.spec import Scale, System, geometry
+from chiasm.spec import Context, Scale, System, geometry
 from chiasm.stream import Modality
 
 OWN_WEIGHTS = 0.1
@@ -42,7 +42,8 @@ def architecture(of: System) -> tuple[str, ...]:
     if not straight or len(stack.joined) or len(stack.beside) or _own_weights(of) > OWN_WEIGHTS:
         found.append("B")
     whole = fusion.enters and Modality.IMAGE in stack.plans[0].query.modalities
-    if whole and answers.encoder.width:
+    latents = answers.head.context is Context.ALWAYS
+    if whole and (answers.encoder.width or latents):
         found.append("D" if _codes(model) else "C")
     return tuple(found) or ("O",)
 

@@ -16,15 +16,21 @@ from chiasm.experts.selection import (
     TopProbabilities,
 )
 from chiasm.experts.shared import PlainWeights, SharedWeights
+from chiasm.experts.sites import BLOCK
+from chiasm.experts.timestep import TimestepExperts
+from chiasm.experts.towers import DualTower, Keys
 from chiasm.experts.vision_inside import AddedVision, MixedVision, VisionInside
 
 __all__ = [
+    "BLOCK",
     "AddedVision",
     "AdaptedWeights",
     "Balance",
+    "DualTower",
     "ExpertChoice",
     "FixedShares",
     "GroupLoRA",
+    "Keys",
     "LoRA",
     "MixedVision",
     "MixtureOfDepths",
@@ -37,6 +43,7 @@ __all__ = [
     "SharedWeights",
     "SoftMixture",
     "TaskLoRA",
+    "TimestepExperts",
     "TopLogits",
     "TopProbabilities",
     "Variation",

@@ -7,6 +7,9 @@ from chiasm.spec.slots import NormSite, Site
 from chiasm.spec.work import LayerRows
 from chiasm.stream import Modality
 
+BLOCK = (Site.QUERY, Site.KEY, Site.VALUE, Site.OUTPUT, Site.GATE, Site.UP, Site.DOWN)
+"""Every linear layer of attention and feed-forward."""
+
 
 def shape_of(host: Host, site: Site) -> tuple[int, int]:
     """(width in, width out)."""

@@ -5,6 +5,7 @@ from chiasm.fusion.gated import GatedCrossAttention
 from chiasm.fusion.hyper import HyperAttention, Merge
 from chiasm.fusion.none import NoFusion
 from chiasm.fusion.prefusion import PreFusion
+from chiasm.fusion.residual import ResidualAttention
 from chiasm.fusion.sequence import InSequence, VisualPath
 from chiasm.fusion.single_stream import SingleStream
 from chiasm.fusion.slow_fast import SlowFast
@@ -19,6 +20,7 @@ __all__ = [
     "Merge",
     "NoFusion",
     "PreFusion",
+    "ResidualAttention",
     "SingleStream",
     "SlowFast",
     "TiedMemory",

@@ -189,3 +189,34 @@ NANO_MAMBA = replace(
     family="mamba2",
 )
 """As wide and deep as NANO, its layers Mamba-2 mixers alone."""
+
+QWEN2_VL_2B = Host(
+    vocabulary=151_936,
+    width=1536,
+    depth=28,
+    heads=12,
+    kv_heads=2,
+    head_width=128,
+    ff_width=8960,
+    norm_eps=1e-6,
+    rope_theta=1e6,
+    query_key_value_bias=True,
+    tied_head=True,
+    max_positions=32_768,
+    family="qwen2",
+)
+"""The text side of Qwen2-VL-2B."""
+
+LLAMA_3_2_1B = Host(
+    vocabulary=128_256,
+    width=2048,
+    depth=16,
+    heads=32,
+    kv_heads=8,
+    head_width=64,
+    ff_width=8192,
+    rope_theta=500_000.0,
+    tied_head=True,
+    max_positions=131_072,
+)
+"""Llama-3.2-1B's sizes, without its scaled rotary positions."""

@@ -52,6 +52,11 @@ class Beside(Protocol):
     ) -> Float[Tensor, "batch query inner"]: ...
 
 
+def reads_pairs(beside: object) -> bool:
+    """Whether what fills a slot beside the read asks for a dense permission."""
+    return bool(getattr(beside, "reads_pairs", False))
+
+
 class Joined(Protocol):
     """Keys and values `[batch, kv_head, memory, head_width]` that share the softmax with the
     sequence's; `inside.reading.dense_permission` says who sees them.
