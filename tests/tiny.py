@@ -44,7 +44,7 @@ HOST = Host(
     kv_heads=2,
     head_width=6,
     ff_width=37,
-    max_positions=512,
+    max_positions=2048,
 )
 """No two sizes are equal, so that swapped axes fail."""
 
@@ -182,6 +182,11 @@ def host_of(model: Model) -> Model:
 def looks(answers: Answers) -> bool:
     """Whether images reach the model."""
     return bool(answers.views.plan((1, 1)))
+
+
+def embeds(answers: Answers) -> bool:
+    """Whether the host reads embeddings; a stream of ids takes no other encoder or host."""
+    return answers.fusion.token_width(answers.host) > 1
 
 
 @dataclass(frozen=True)

@@ -1,17 +1,18 @@
 """From answers to a model: the only module that joins the rooms to the backbone."""
 
 from collections.abc import Sequence
+from math import prod
 from typing import cast
 
 import torch
 from torch import nn
 
-from chiasm.backbone import Decoder, LockStep, Stack
+from chiasm.backbone import Decoder, Hierarchy, LockStep, Stack, Stage
 from chiasm.experts import SharedWeights
 from chiasm.layers import Linear
 from chiasm.model import Model
 from chiasm.spec import Answers, Host, Scale, System, system
-from chiasm.spec.slots import SlotParts, Slots, Tower, Weights
+from chiasm.spec.slots import Levels, SlotParts, Slots, Tower, Weights
 from chiasm.stream import Role, RowPlan, Rows, Rule
 from chiasm.visibility import Causal, NotRole, Sight, Window, dense_permission, materialise
 
@@ -58,10 +59,12 @@ def _assemble(answers: Answers) -> Model:
         lanes=answers.experts.lanes,
         slots=slots,
     )
-    if slots.tower is None:
-        decoder = Decoder(host, stack, weights, slots.prologue)
-    else:
+    if slots.tower is not None:
         decoder = _lock_step(host, stack, weights, slots.tower)
+    elif slots.levels is not None:
+        decoder = _hierarchy(host, stack, weights, slots.levels)
+    else:
+        decoder = Decoder(host, stack, weights, slots.prologue)
     head = answers.head.build(host, decoder.embed_tokens)
     connector = None if layerwise else answers.connector.build(width, token_width)
     model = Model(
@@ -90,7 +93,29 @@ def _lock_step(host: Host, stack: Stack, weights: Weights, tower: Tower) -> Lock
         tower=beside,
         tower_weights=own,
         links=tower.links,
+        after=tower.after,
     )
+
+
+def _hierarchy(host: Host, stack: Stack, weights: Weights, levels: Levels) -> Hierarchy:
+    """The decoder over ids, with the stages around it, all causal."""
+    inside = [*(level.host for level in levels.outer[1:]), host]
+    stages: list[Stage] = []
+    for at, level in enumerate(levels.outer):
+        own = SharedWeights().weights(level.host)
+        stages.append(
+            Stage(
+                level.host,
+                _stack(level.host, own, [Causal()] * level.host.depth, Causal()),
+                own,
+                vocabulary=host.vocabulary,
+                ids=prod(one.covers for one in levels.outer[at:]),
+                table_width=host.width,
+                inner=level.covers,
+                inner_width=inside[at].width,
+            )
+        )
+    return Hierarchy(host, stack, weights, stages=stages, chunk=levels.chunk)
 
 
 def _stack(
@@ -144,6 +169,8 @@ def _initialise(decoder: Decoder, head: nn.Module, host: Host) -> None:
     drawn = [decoder.stack.layers, decoder.stack.experts, decoder.prologue, head]
     if isinstance(decoder, LockStep):
         drawn.append(decoder.tower.layers)
+    if isinstance(decoder, Hierarchy):
+        drawn.append(decoder.stages)
     for module in [inner for outer in drawn if outer is not None for inner in outer.modules()]:
         if isinstance(module, Linear):
             nn.init.normal_(module.weight, std=host.initial_std)

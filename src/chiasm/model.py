@@ -238,7 +238,9 @@ def part_of(parameter: str) -> str:
         return "experts"
     if parameter.startswith("head.flow."):
         return "flow"
-    if parameter.startswith((*SLOTS, "decoder.prologue.", "decoder.tower.before.")):
+    if parameter.startswith(
+        (*SLOTS, "decoder.prologue.", "decoder.tower.before.", "decoder.after.")
+    ):
         return "fusion"
     if parameter.startswith(("decoder.tower.", "decoder.tower_norm.")):
         return "tower"

@@ -4,7 +4,7 @@ from dataclasses import fields
 
 import pytest
 import torch
-from tests.tiny import batch, close, every, host_of, looks, ragged, real, said, tiny
+from tests.tiny import batch, close, embeds, every, host_of, looks, ragged, real, said, tiny
 
 from chiasm.assemble import build
 from chiasm.spec import Answers
@@ -20,6 +20,8 @@ def starts_closed(answers: Answers) -> bool:
 
 def reads_on(answers: Answers) -> bool:
     """Whether text alone is read from left to right, as a language model reads it."""
+    if not embeds(answers):
+        return False
     text = TokenTable.text(torch.ones(1, 5, dtype=torch.bool))
     rule = answers.visibility.sequence.at(0)
     return torch.equal(dense_mask(rule, text, text), dense_mask(Causal(), text, text))

@@ -3,6 +3,7 @@
 from chiasm.backbone.borrowed import Borrowed
 from chiasm.backbone.cache import Cache, GrowingCache, StaticCache
 from chiasm.backbone.decoder import Decoder
+from chiasm.backbone.hierarchy import Hierarchy, Stage
 from chiasm.backbone.lockstep import LockStep
 from chiasm.backbone.run import Permit, Run
 from chiasm.backbone.stack import Stack
@@ -14,9 +15,11 @@ __all__ = [
     "Decoder",
     "Execution",
     "GrowingCache",
+    "Hierarchy",
     "LockStep",
     "Permit",
     "Run",
     "Stack",
+    "Stage",
     "StaticCache",
 ]

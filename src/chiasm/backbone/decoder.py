@@ -17,6 +17,12 @@ from chiasm.stream import TEXT, Stream
 class Decoder(nn.Module):
     """Stream in, normed hidden states out. What is done with them is a head's question."""
 
+    piece: int | None = None
+    """Rows of each of the short sequences that the stack runs over, behind a start row; None where
+    it runs over the stream itself."""
+    patch: int = 1
+    """Rows of the stream that are read again with each new one."""
+
     def __init__(
         self, host: Host, stack: Stack, weights: Weights, prologue: nn.Module | None = None
     ) -> None:

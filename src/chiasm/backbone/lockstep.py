@@ -34,10 +34,11 @@ class LockStep(Decoder):
         tower: Stack,
         tower_weights: Weights,
         links: tuple[tuple[int, int], ...],
+        after: nn.Module | None = None,
     ) -> None:
         super().__init__(host, stack, weights)
         _check(links, stack.depth, tower.depth)
-        self.links = links
+        self.links, self.after = links, after
         self.tower = tower
         self.tower_norm: nn.Module | None = None
         if tower_host.final_norm:
@@ -52,8 +53,14 @@ class LockStep(Decoder):
         losses: Losses | None = None,
         inputs: list[Tensor] | None = None,
     ) -> Float[Tensor, "batch token width"]:
-        """Final hidden states of the host's rows."""
-        return self.both(stream, cache=cache, execution=execution, losses=losses, inputs=inputs)[0]
+        """Final hidden states of the host's rows, joined with the tower's where a module does."""
+        hidden, beside = self.both(
+            stream, cache=cache, execution=execution, losses=losses, inputs=inputs
+        )
+        if self.after is None:
+            return hidden
+        table = None if stream.memory is None else stream.memory.table
+        return cast(Tensor, self.after(hidden, beside, table, cache))
 
     def both(
         self,

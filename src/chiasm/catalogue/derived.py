@@ -11,7 +11,7 @@ from typing import cast
 from torch import nn
 
 from chiasm.assemble import build
-from chiasm.backbone import LockStep, Stack
+from chiasm.backbone import Hierarchy, LockStep, Stack
 from chiasm.experts.adapted import AdaptedLinear
 from chiasm.experts.mixed import MixedFeedForward
 from chiasm.model import Model
@@ -117,6 +117,8 @@ def _own_weights(of: System) -> float:
 
 def _codes(model: Model) -> bool:
     """Whether tokens are looked up in a table of codes instead of projected."""
+    if isinstance(model.decoder, Hierarchy):
+        return True
     connector = model.connector
     held = [] if connector is None else list(connector.modules())
     return any(isinstance(module, nn.Embedding) for module in held)

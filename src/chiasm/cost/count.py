@@ -1,6 +1,7 @@
 """`count`: the bill of a system for one prompt about one image, without allocating its weights."""
 
 from chiasm.assemble import build
+from chiasm.backbone import Hierarchy
 from chiasm.cost.activations import peak_bytes
 from chiasm.cost.bill import Bill
 from chiasm.cost.geometry import Prompt, make_prompt
@@ -89,6 +90,8 @@ def kv_bytes(model: Model, prompt: Prompt, size: int) -> int:
     """
     answers = model.answers
     host, each = answers.host, max(1, len(answers.experts.lanes))
+    if isinstance(model.decoder, Hierarchy):
+        return model.decoder.kept_bytes(prompt.rows, size)
     own = 0
     for layer in range(host.depth):
         rows = chosen(prompt.table, answers.fusion.plan(layer).key_value).shape[1]

@@ -70,9 +70,11 @@ def prefill_lines(model: Model, prompt: Prompt) -> tuple[Line, ...]:
         queries, keys = chosen(table, plan.query), chosen(table, plan.key_value)
         if (rule, plan) not in shares_of:
             shares_of[rule, plan] = _share(rule, queries, queries if queries is keys else keys)
-        rows = layer_rows(plan, table)
+        rows, share = layer_rows(plan, table), shares_of[rule, plan]
+        if model.decoder.piece is not None:
+            rows, share = in_pieces(prompt.rows, model.decoder.piece)
         work = answers.experts.work(host, layer, rows, f"layer {layer}")
-        lines += _lines(work, {Reads.ALL: _ALL, Reads.SEQUENCE: shares_of[rule, plan]})
+        lines += _lines(work, {Reads.ALL: _ALL, Reads.SEQUENCE: share})
     return (*lines, *_lines(answers.head.work(host, prompt.rows), {Reads.ALL: _ALL}))
 
 
@@ -87,9 +89,12 @@ def decode_lines(model: Model, prompt: Prompt) -> tuple[Line, ...]:
     one = {Modality.TEXT: 1}
     for layer, (rule, plan) in enumerate(zip(stack.rules, stack.plans, strict=True)):
         keys = chosen(prompt.table, plan.key_value).append(step)
-        rows = LayerRows(one, one, one, one, pairs=keys.shape[1])
+        rows, share = LayerRows(one, one, one, one, pairs=keys.shape[1]), _share(rule, step, keys)
+        if model.decoder.piece is not None:
+            # The patch that the row stands in is read again, from its start.
+            rows, share = in_pieces(model.decoder.patch, model.decoder.piece)[0], _ALL
         work = answers.experts.work(host, layer, rows, f"layer {layer}")
-        lines += _lines(work, {Reads.ALL: _ALL, Reads.SEQUENCE: _share(rule, step, keys)})
+        lines += _lines(work, {Reads.ALL: _ALL, Reads.SEQUENCE: share})
     return (*lines, *_lines(answers.head.work(host, 1), {Reads.ALL: _ALL}))
 
 
@@ -104,6 +109,14 @@ def layer_rows(plan: RowPlan, table: TokenTable) -> LayerRows:
     counts = [_by_modality(chosen(table, rows)) for rows in plan.sets()]
     pairs = sum(counts[0].values()) * sum(counts[1].values())
     return LayerRows(*counts, pairs=pairs)
+
+
+def in_pieces(rows: int, piece: int) -> tuple[LayerRows, Share]:
+    """Rows that a stack runs in causal pieces, each behind a start row, and its visible pairs."""
+    pieces, each = -(-rows // piece), piece + 1
+    all_rows = {Modality.TEXT: pieces * each}
+    work = LayerRows(all_rows, all_rows, all_rows, all_rows, pairs=pieces * each * each)
+    return work, Share(each * (each + 1) // 2, each * each)
 
 
 def _by_modality(table: TokenTable) -> dict[Modality, int]:

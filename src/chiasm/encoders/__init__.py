@@ -5,6 +5,7 @@ from chiasm.encoders.colour_codes import ColourCodes
 from chiasm.encoders.conv_patches import ConvPatches
 from chiasm.encoders.efficientnet_lite import EfficientNetLite0
 from chiasm.encoders.frames import FrameStack
+from chiasm.encoders.image_bytes import ImageBytes
 from chiasm.encoders.latent_stack import LatentStack
 from chiasm.encoders.none import NoEncoder
 from chiasm.encoders.patches import RawPatches
@@ -19,6 +20,7 @@ __all__ = [
     "ConvPatches",
     "EfficientNetLite0",
     "FrameStack",
+    "ImageBytes",
     "LatentStack",
     "NoEncoder",
     "Perceiver",

@@ -4,6 +4,7 @@ from chiasm.fusion.coattention import CoAttention
 from chiasm.fusion.gated import GatedCrossAttention
 from chiasm.fusion.hyper import HyperAttention, Merge
 from chiasm.fusion.none import NoFusion
+from chiasm.fusion.patches_of_patches import PatchesOfPatches
 from chiasm.fusion.prefusion import PreFusion
 from chiasm.fusion.residual import ResidualAttention
 from chiasm.fusion.sequence import InSequence, VisualPath
@@ -19,6 +20,7 @@ __all__ = [
     "InSequence",
     "Merge",
     "NoFusion",
+    "PatchesOfPatches",
     "PreFusion",
     "ResidualAttention",
     "SingleStream",

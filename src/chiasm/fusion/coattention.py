@@ -10,10 +10,10 @@ from transformers.activations import ACT2FN
 
 from chiasm.layers import attend, merge_heads, split_heads
 from chiasm.spec import Host, Work
-from chiasm.spec.reading import Reading
+from chiasm.spec.reading import MemoryCache, Reading
 from chiasm.spec.slots import SlotParts, Slots, Tower
 from chiasm.spec.work import LayerRows, Reads, attention, linear
-from chiasm.stream import Modality, RowPlan, Rule
+from chiasm.stream import Modality, RowPlan, Rule, TokenTable
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,8 +25,12 @@ class CoAttention:
 
         h = n(h + W_o attention(q(h), k(x), v(x)));  h = m(h + down(act(up(h))))
 
-    after which both stacks' own layers run. `heads` of `head_width` are those of the attention, on
-    both sides whatever their own widths. `back` says which of the host's rows the tower sees.
+    after which both stacks' own layers run. At the end the first media row of each sample, which
+    stands for its whole image, is joined to the text rows by a product (section 3.2, as a residual
+    so that words are still spelt): h = h + W (a(h) * b(x_image)).
+
+    `heads` of `head_width` are those of the attention, on both sides whatever their own widths.
+    `back` says which of the host's rows the tower sees.
     """
 
     tower: Host
@@ -82,6 +86,7 @@ class CoAttention:
                 links=links,
                 before={at: CoAttentionBlock(self.tower, host, self) for _, at in links},
                 rule_back=self.back,
+                after=Product(host.width, self.tower.width, self.width),
             ),
         )
 
@@ -91,6 +96,11 @@ class CoAttention:
             return work
         own = {Modality.IMAGE: tokens}
         rows = LayerRows(own, own, own, own, tokens * tokens)
+        work += [
+            linear("decoder", "product text", text, host.width, self.width),
+            linear("decoder", "product image", 1, self.tower.width, self.width, once=True),
+            linear("decoder", "product output", text, self.width, host.width),
+        ]
         for _ in self.links(host):
             work += self._side(host, self.tower, text, tokens)
             work += self._side(self.tower, host, tokens, text)
@@ -121,7 +131,7 @@ class CoAttention:
         return [replace(w, once=once or "key" in w.name) for w in parts]
 
     def cached(self, host: Host, tokens: int) -> int:
-        return 2 * tokens * self.width * self.tower.depth
+        return 2 * tokens * self.width * self.tower.depth + (self.width if tokens else 0)
 
 
 class CoAttentionBlock(nn.Module):
@@ -166,3 +176,31 @@ class CoAttentionBlock(nn.Module):
         if cache is None or reading.layer not in cache.memory:
             return None
         return cast("tuple[Tensor, Tensor]", cache.memory[reading.layer])
+
+
+class Product(nn.Module):
+    """h + W (a(h) * b(x)), x the first row of each sample's tower; h where there is none."""
+
+    def __init__(self, width: int, tower_width: int, joint: int) -> None:
+        super().__init__()
+        self.text, self.image = nn.Linear(width, joint), nn.Linear(tower_width, joint)
+        self.output = nn.Linear(joint, width, bias=False)
+
+    def forward(
+        self,
+        hidden: Float[Tensor, "batch token width"],
+        beside: Float[Tensor, "batch media tower_width"] | None,
+        table: TokenTable | None,
+        cache: MemoryCache | None,
+    ) -> Float[Tensor, "batch token width"]:
+        """A sample without an image keeps its rows, as its factor is zero."""
+        if beside is not None and table is not None:
+            given = table.valid.any(1)[:, None]
+            image = self.image(beside[:, 0]) * given
+            if cache is not None:
+                cache.memory["product"] = (image,)
+        elif cache is not None and "product" in cache.memory:
+            (image,) = cache.memory["product"]
+        else:
+            return hidden
+        return hidden + self.output(self.text(hidden) * image.unsqueeze(1))

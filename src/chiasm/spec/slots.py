@@ -164,11 +164,35 @@ class Tower:
     """By tower layer: what reads the host's rows. The host's side is in `Slots.before`."""
     rule_back: Rule
     """Which of the host's rows a tower row reads; the other way is the memory's rule."""
+    after: nn.Module | None = None
+    """Joins both last states: `(host rows, tower rows or None, memory's table or None, cache)` to
+    host rows. The tower's rows are None in a cached step."""
+
+
+@dataclass(frozen=True)
+class Level:
+    """An outer stage: its sizes, and how many rows of the next stage one of its rows covers."""
+
+    host: Host
+    covers: int
+
+
+@dataclass(frozen=True)
+class Levels:
+    """Stages around the host's, outermost first: the host runs over ids, each stage over patches of
+    the one inside it (`chiasm.backbone.hierarchy`).
+    """
+
+    outer: tuple[Level, ...]
+    chunk: int
+    """Outermost patches whose inner stages run at a time."""
 
 
 @dataclass(frozen=True)
 class Slots:
-    """Modules by layer for each slot, the prologue of the stack, and the tower beside it."""
+    """Modules by layer for each slot, the prologue of the stack, the tower beside it, the stages
+    around it.
+    """
 
     before: Layers = field(default_factory=dict[int, nn.Module])
     joined: Layers = field(default_factory=dict[int, nn.Module])
@@ -176,5 +200,6 @@ class Slots:
     between: Layers = field(default_factory=dict[int, nn.Module])
     prologue: nn.Module | None = None
     tower: Tower | None = None
+    levels: Levels | None = None
     groups: tuple[Rows, ...] = ()
     """Row sets that must be contiguous in storage, because a slot works on them alone."""
