@@ -11,9 +11,17 @@ BLOCK = (Site.QUERY, Site.KEY, Site.VALUE, Site.OUTPUT, Site.GATE, Site.UP, Site
 """Every linear layer of attention and feed-forward."""
 
 
+MIXED = (Site.MIXER_IN, Site.MIXER_OUT)
+"""The linear layers of a state-space mixer, which stands in attention's place."""
+
+
 def shape_of(host: Host, site: Site) -> tuple[int, int]:
     """(width in, width out)."""
     inner, shared = host.heads * host.head_width, host.kv_heads * host.head_width
+    mixer = host.mixer
+    if mixer is not None and site in MIXED:
+        mixing = (host.width, mixer.projected), (mixer.inner, host.width)
+        return mixing[MIXED.index(site)]
     shapes = {
         Site.QUERY: (host.width, inner),
         Site.KEY: (host.width, shared),
@@ -33,6 +41,8 @@ def rows_at(rows: LayerRows, site: Site) -> Mapping[Modality, int]:
         Site.KEY: rows.key_value,
         Site.VALUE: rows.key_value,
         Site.OUTPUT: rows.output,
+        Site.MIXER_IN: rows.query,
+        Site.MIXER_OUT: rows.output,
     }
     return counts.get(site, rows.feed_forward)
 

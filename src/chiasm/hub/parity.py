@@ -139,7 +139,7 @@ def _decoder_stages(
         ),
     ]
     if model.decoder.norm is not None:
-        pairs.append(("norm", model.decoder.norm, text.norm))
+        pairs.append(("norm", model.decoder.norm, _found(text, format.final_norm)))
     with (
         _recorded(pairs) as (mine, his),
         _connected(ours, theirs, format) as connected,

@@ -254,6 +254,26 @@ def _aria(draw: random.Random) -> Any:
     )
 
 
+def _mamba2(draw: random.Random) -> Any:
+    from transformers import Mamba2Config
+
+    groups, expand = draw.choice([1, 2, 3]), draw.choice([1, 2])
+    heads, head_width = groups * draw.choice([2, 4]), draw.choice([4, 6, 10])
+    return Mamba2Config(
+        vocab_size=draw.choice([53, 61, 71]),
+        hidden_size=heads * head_width // expand,
+        expand=expand,
+        num_heads=heads,
+        head_dim=head_width,
+        n_groups=groups,
+        state_size=draw.choice([3, 5, 8]),
+        num_hidden_layers=3,
+        conv_kernel=draw.choice([2, 3, 4]),
+        chunk_size=draw.choice([2, 5, 64]),
+        pad_token_id=0,
+    )
+
+
 MAKERS: Mapping[str, Callable[[random.Random], Any]] = {
     "LlavaForConditionalGeneration": _llava,
     "PerceiverModel": _perceiver,
@@ -267,5 +287,7 @@ MAKERS: Mapping[str, Callable[[random.Random], Any]] = {
     "SmolVLMForConditionalGeneration": _smolvlm,
     "Ovis2ForConditionalGeneration": _ovis2,
     "AriaForConditionalGeneration": _aria,
+    "Mamba2Model": _mamba2,
+    "Mamba2ForCausalLM": _mamba2,
 }
 """By class: a random tiny config of it."""

@@ -63,6 +63,8 @@ class Format:
     """Classes of answers to whose weights process a token."""
     connector: str | None = None
     """Where transformers' class with a head holds its connector."""
+    final_norm: str = "norm"
+    """Where transformers' decoder holds its last norm."""
     opened_by: str = "AutoModelForImageTextToText"
     """The transformers Auto class that opens it."""
 

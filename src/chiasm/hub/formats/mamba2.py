@@ -124,5 +124,6 @@ FORMAT = Format(
     names=_names,
     headless_names=lambda config: _names(config, ""),
     example=examples.nothing,
+    final_norm="norm_f",
     opened_by="AutoModelForCausalLM",
 )
