@@ -19,7 +19,7 @@ PARTS = ("encoder", "connector", "fusion", "tower", "experts", "decoder", "head"
 """Names by which stages and counts speak of a model's parameters.
 
 fusion is what fills the decoder's slots, tower a second live stack, experts the weights that an
-experts answer adds to the host's own, flow where latent rows enter and leave.
+experts answer adds to the host's own, flow where rows of a drawn picture enter and leave.
 """
 
 
@@ -236,7 +236,7 @@ def part_of(parameter: str) -> str:
     """The part a parameter's full name belongs to."""
     if ".experts." in parameter or ".choose." in parameter:
         return "experts"
-    if parameter.startswith("head.flow."):
+    if parameter.startswith(("head.flow.", "head.pictures.")):
         return "flow"
     if parameter.startswith(
         (*SLOTS, "decoder.prologue.", "decoder.tower.before.", "decoder.after.")

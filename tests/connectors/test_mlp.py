@@ -6,11 +6,17 @@ from tests.operator_count import operator_macs
 from transformers import CLIPVisionConfig, LlamaConfig, LlavaConfig
 from transformers.models.llava.modeling_llava import LlavaMultiModalProjector
 
-from chiasm.connectors import MLP, Linear, PerLayer
+from chiasm.connectors import MLP, FusedMLP, Linear, PerLayer
 from chiasm.stream import Features
 
 WIDTH, HOST_WIDTH, GRID = 13, 19, (3, 5)
-ANSWERS = [Linear(), Linear(bias=False), MLP(), MLP(activation="silu", bias=False)]
+ANSWERS = [
+    Linear(),
+    Linear(bias=False),
+    MLP(),
+    MLP(activation="silu", bias=False),
+    FusedMLP(expansion=3),
+]
 
 
 @pytest.mark.parametrize("answer", ANSWERS, ids=str)

@@ -37,21 +37,25 @@ def test_a_task_teaches_its_own_side_only() -> None:
 
 
 def test_codes_and_words_of_a_picture_enter_at_learned_places() -> None:
+    """A picture's places follow the longest caption's, however long its own is."""
     made, words = head()
-    ends = made.pictures
-    codes = torch.randint(0, 23, (2, 7))
-    got = made.enter_codes(codes, first=5)
-    places = ends.positions.weight
+    ends, places = made.pictures, made.pictures.positions.weight
+    codes, number = torch.randint(0, 23, (2, 7)), torch.arange(7).expand(2, 7)
+    got = made.enter_codes(codes, number)
     torch.testing.assert_close(got, ends.enter_proj(ends.embed(codes)) + places[5:12])
-    torch.testing.assert_close(made.enter_codes(codes[:, 2:3], 7), got[:, 2:3])
-    caption = words(torch.randint(0, HOST.vocabulary, (2, 4)))
-    torch.testing.assert_close(made.enter_caption(caption), ends.caption_proj(caption) + places[:4])
+    torch.testing.assert_close(made.enter_codes(codes[:, 2:3], number[:, 2:3]), got[:, 2:3])
+    caption, number = words(torch.randint(0, HOST.vocabulary, (2, 4))), torch.arange(4).expand(2, 4)
+    expected = ends.caption_proj(caption) + places[:4]
+    torch.testing.assert_close(made.enter_caption(caption, number), expected)
     assert all(layer.bias is None for layer in ends.caption_proj if isinstance(layer, nn.Linear))
 
 
-def test_a_picture_longer_than_its_places_is_refused() -> None:
-    with pytest.raises(ValueError, match="13 rows of caption and picture, 12 places"):
-        head()[0].enter_codes(torch.zeros(1, 7, dtype=torch.long), first=6)
+def test_a_row_without_a_place_is_refused() -> None:
+    number = torch.tensor([[7]])
+    with pytest.raises(ValueError, match="code 7 has no place: 7 are learned"):
+        head()[0].enter_codes(torch.zeros_like(number), number)
+    with pytest.raises(ValueError, match="word of a caption 7 has no place: 5"):
+        head()[0].enter_caption(torch.zeros(1, 1, HOST.width), number)
 
 
 def test_work_equals_the_operator_count() -> None:
@@ -59,8 +63,8 @@ def test_work_equals_the_operator_count() -> None:
     caption, codes = words(torch.zeros(1, 5, dtype=torch.long)), torch.zeros(1, 7, dtype=torch.long)
 
     def picture() -> None:
-        made.enter_caption(caption)
-        made.codes(made.enter_codes(codes, 5))
+        made.enter_caption(caption, torch.arange(5).unsqueeze(0))
+        made.codes(made.enter_codes(codes, torch.arange(7).unsqueeze(0)))
 
     assert sum(w.macs for w in ANSWER.picture_work(HOST, 5)) == operator_macs(picture)
     hidden = torch.randn(3, HOST.width)

@@ -2,6 +2,7 @@
 
 from chiasm.connectors.aria import AriaConnector
 from chiasm.connectors.code_embedding import CodeEmbedding
+from chiasm.connectors.fused import FusedMLP
 from chiasm.connectors.idefics2 import Idefics2Connector
 from chiasm.connectors.layerwise import PerLayer
 from chiasm.connectors.learned_rows import LearnedRows
@@ -25,6 +26,7 @@ __all__ = [
     "CodeEmbedding",
     "AriaConnector",
     "MLP",
+    "FusedMLP",
     "Idefics2Connector",
     "Linear",
     "MambaScan",

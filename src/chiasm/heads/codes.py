@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
@@ -18,7 +17,9 @@ class CodeHead(DrawsNothing):
 
     Words are scored by the word embeddings where the host ties them, codes by the code embeddings.
     A code enters as W3 gelu(W2 gelu(W1 e)), W1 `expansion` times as wide; a caption's words, on
-    their way to a picture, through W2 gelu(W1 e) without biases; both with learned places.
+    their way to a picture, through W2 gelu(W1 e) without biases; both with learned places, the
+    picture's after the caption's, whose number they do not depend on. Codes come out one after
+    another (`chiasm.coding`); no latent is drawn.
     """
 
     codes: int
@@ -76,26 +77,26 @@ class TextAndCodes(TextScores):
         self.pictures = CodeEnds(config, host.width)
 
     def enter_codes(
-        self, codes: Int[Tensor, "batch row"], first: int
+        self, codes: Int[Tensor, "batch row"], place: Int[Tensor, "batch row"]
     ) -> Float[Tensor, "batch row width"]:
-        """Rows of the codes of a picture, the first of which stands at place `first`."""
+        """Rows of codes; `place` is a code's number in its picture."""
         ends = self.pictures
-        return ends.enter_proj(ends.embed(codes)) + self._places(first, codes.shape[1])
+        place = _checked(place, ends.config.rows, "code")
+        return ends.enter_proj(ends.embed(codes)) + ends.positions(place + ends.config.caption)
 
     def enter_caption(
-        self, words: Float[Tensor, "batch row width"]
+        self, words: Float[Tensor, "batch row width"], place: Int[Tensor, "batch row"]
     ) -> Float[Tensor, "batch row width"]:
-        """Rows of the words of a caption, from their embeddings; they stand first."""
-        return self.pictures.caption_proj(words) + self._places(0, words.shape[1])
+        """Rows of the words of a caption, from their embeddings; `place` is a word's number."""
+        place = _checked(place, self.pictures.config.caption, "word of a caption")
+        return self.pictures.caption_proj(words) + self.pictures.positions(place)
 
     def codes(self, hidden: Float[Tensor, "*row width"]) -> Float[Tensor, "*row code"]:
         """Scores of the code that follows each row."""
         return nn.functional.linear(hidden, self.pictures.embed.weight)
 
-    def _places(self, first: int, count: int) -> Float[Tensor, "row width"]:
-        table = self.pictures.positions.weight
-        if first + count > table.shape[0]:
-            raise ValueError(
-                f"{first + count} rows of caption and picture, {table.shape[0]} places are learned"
-            )
-        return table[torch.arange(first, first + count, device=table.device)]
+
+def _checked(place: Int[Tensor, "batch row"], places: int, what: str) -> Int[Tensor, "batch row"]:
+    if place.numel() and int(place.max()) >= places:
+        raise ValueError(f"{what} {int(place.max())} has no place: {places} are learned, from 0")
+    return place

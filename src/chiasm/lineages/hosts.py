@@ -220,3 +220,8 @@ LLAMA_3_2_1B = Host(
     max_positions=131_072,
 )
 """Llama-3.2-1B's sizes, without its scaled rotary positions."""
+
+
+def learned_places(host: Host, longest: int) -> Host:
+    """The host with a learned vector for each of so many places, added to the words."""
+    return replace(host, positions="learned", max_positions=longest)

@@ -104,3 +104,27 @@ def without_alignment(*, learning_rate: float) -> Teaching:
         weight_decay=0.1,
     )
     return Teaching(objective=NextToken(), stages=(stage,))
+
+
+OMNIMAMBA = Teaching(
+    objective=NextToken(),
+    stages=(
+        Stage(
+            name="understanding",
+            trained=("connector", "experts"),
+            learning_rate=1e-3,
+            share=5 / 155,
+            batch=3,
+        ),
+        Stage(
+            name="joint",
+            trained=("connector", "experts", "decoder", "head"),
+            learning_rate=1e-4,
+            share=150 / 155,
+            batch=3,
+        ),
+    ),
+)
+"""Of OmniMamba (arXiv 2503.08686), what understanding is taught: 5k steps, then 150k of the whole
+model. The stage between, and drawing's half of the last, are taught on codes (`chiasm.coding`).
+"""
