@@ -106,7 +106,9 @@ def _twins(options: argparse.Namespace) -> dict[str, Answers]:
         head=TextHead(),
     )
     twin_depth = options.twin_layers or options.layers
-    recurrent = replace(host, ff_width=0, positions="none", mixer=mixer)
+    recurrent = replace(
+        host, heads=0, kv_heads=0, head_width=0, ff_width=0, positions="none", mixer=mixer
+    )
     return {
         MAMBA: replace(alone, host=recurrent),
         TWIN: replace(alone, host=replace(host, depth=twin_depth)),

@@ -47,10 +47,11 @@ class Cache(ABC):
     @property
     @abstractmethod
     def bytes(self) -> int:
-        """Bytes of keys and values held, memories included."""
+        """Bytes of keys, values and states held, memories included; not of choices and flags."""
 
     def _memory_bytes(self) -> int:
-        return sum(t.numel() * t.element_size() for kept in self.memory.values() for t in kept)
+        kept = (t for tensors in self.memory.values() for t in tensors if t.is_floating_point())
+        return sum(t.numel() * t.element_size() for t in kept)
 
 
 class GrowingCache(Cache):
