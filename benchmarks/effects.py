@@ -16,8 +16,12 @@ from typing import Any
 
 import torch
 
+from chiasm.connectors import MLP
 from chiasm.errors import Misuse
 from chiasm.evaluation.effect import Pair, measure
+from chiasm.experts import SharedWeights
+from chiasm.fusion import InSequence
+from chiasm.lineages.single_stream import PREFIX
 from chiasm.spec import Scale, System, registered
 
 
@@ -32,18 +36,90 @@ def pairs() -> dict[str, Pair]:
     """The measurements by name."""
     known = registered()
     llava = known["llava-1.5"]
-    plain = dict(baseline=llava, data="easy-vqa", samples=6_000, asked=600)
+    easy: dict[str, Any] = dict(data="easy-vqa", samples=4_000, asked=400)
+    scenes: dict[str, Any] = dict(data="scenes-relations", samples=4_000, asked=400)
     found = [
         Pair(
-            name="storm-mlp",
-            system=known["storm"],
-            claim="a temporal scan before the language model helps where frames matter; on single "
-            "pictures it should not hurt",
-            differs="a bidirectional scan over the tokens between MLP and host",
-            **plain,
+            name="against-a-projector",
+            system=known["inverse-llava"],
+            baseline=llava,
+            claim="vision that joins the first layer's queries, keys and values gains on reasoning",
+            differs="no projector; a F(v) inside the first layer's q, k and v",
+            **easy,
+        ),
+        Pair(
+            name="against-one-feed-forward",
+            system=known["moiie"],
+            baseline=llava,
+            claim="experts within and between modalities beat one dense feed-forward",
+            differs="four experts in every second layer, two a row",
+            **easy,
+        ),
+        Pair(
+            name="against-an-mlp",
+            system=known["ml-mamba"],
+            baseline=altered("ml-mamba", "ml-mamba-mlp", connector=MLP()),
+            claim="a connector that scans both ways helps with left and right",
+            differs="MSC in place of the two-layer MLP, before the same Mamba-2 host",
+            **scenes,
+        ),
+        Pair(
+            name="against-fast-alone",
+            system=known["slow-fast"],
+            baseline=altered("slow-fast", "fast-alone", fusion=InSequence()),
+            claim="what pooling drops is found again through cross-attention to all tokens",
+            differs="hybrid layers read the slow tokens beside the pooled ones in the sequence",
+            **easy,
+        ),
+        Pair(
+            name="against-concatenation",
+            system=known["mplug-owl3"],
+            baseline=llava,
+            claim="a memory read inside a few layers matches concatenated image tokens",
+            differs="image tokens stay out of the sequence; hyper attention reads them",
+            **easy,
+        ),
+        Pair(
+            name="against-no-mask",
+            system=known["zorro"],
+            baseline=altered("zorro", "zorro-unmasked", visibility=PREFIX),
+            claim="streams kept pure cost no accuracy on the joint task",
+            differs="the modality-pure rule; the baseline's rows all see each other",
+            **easy,
+        ),
+        Pair(
+            name="against-dense",
+            system=known["moma"],
+            baseline=altered("moma", "moma-dense", experts=SharedWeights()),
+            claim="modality-aware experts learn more from the same samples and FLOPs",
+            differs="four text and four image experts that choose their rows",
+            **easy,
+        ),
+        Pair(
+            name="against-a-plain-mixture",
+            system=known["smar"],
+            baseline=altered("smar", "smar-free", experts=_unbanded(known["smar"])),
+            claim="holding routing by modality within a band does not cost accuracy",
+            differs="the penalty on the divergence of mean routing",
+            **easy,
+        ),
+        Pair(
+            name="against-one-dense-model",
+            system=known["uni-moe"],
+            baseline=llava,
+            claim="four experts, two a row, beat one feed-forward on mixed data",
+            differs="mixtures of experts in every layer",
+            **easy,
         ),
     ]
     return {pair.name: pair for pair in found}
+
+
+def _unbanded(of: System) -> Any:
+    """A mixture's answer with the balance penalty alone."""
+    experts: Any = of.at(Scale.NANO).experts
+    router = replace(experts.router, penalties=experts.router.penalties[:1])
+    return replace(experts, router=router)
 
 
 def main() -> int:
