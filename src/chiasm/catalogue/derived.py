@@ -29,7 +29,8 @@ def architecture(of: System) -> tuple[str, ...]:
 
     A: layers read media through cross-attention beside the host's own layers, or towers read each
     other. B: media rows take another path, or other weights, through the host's own layers. C:
-    continuous tokens go through the host from its first layer. D: the same, as codes of a table.
+    continuous tokens go through the host from its first layer. D: the same, as codes of a table,
+    be it on the way in or out.
     """
     answers = of.at(Scale.NANO)
     model = build(answers, device="meta", seed=None)
@@ -45,6 +46,8 @@ def architecture(of: System) -> tuple[str, ...]:
     latents = answers.head.context is Context.ALWAYS
     if whole and (answers.encoder.width or latents):
         found.append("D" if _codes(model) else "C")
+    if "D" not in found and any(isinstance(m, nn.Embedding) for m in model.head.modules()):
+        found.append("D")
     return tuple(found) or ("O",)
 
 
@@ -88,6 +91,7 @@ DERIVED: Mapping[str, Callable[[System], tuple[str, ...]]] = {
 """The facets whose values a spec decides, by name; `tok` is decided up to its mechanism."""
 
 EXPLAINED: Mapping[tuple[str, str], str] = {
+    ("omnimamba", "peft"): "a delta a task first, then the whole model beside it",
     ("uni-moe", "peft"): "LoRA tunes the mixture; its experts were full feed-forwards before",
     ("idefics2", "peft"): "its stages here are LLaVA-1.5's; the paper adapts the host by DoRA",
     (
