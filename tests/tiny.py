@@ -377,9 +377,11 @@ def _sample_rows(
                 generator = torch.Generator().manual_seed(piece.number)
                 pixels += [torch.randn(3, *v.target, generator=generator) for v in plan.views]
             rows.owners += rows_of_picture[piece]
-            for _ in range(plan.placeholders):
+            columns = plan.grids[0][1]
+            for at in range(plan.placeholders):
                 rows.add(
                     id=0,
+                    place=(0, at // columns, at % columns),
                     modality=int(Modality.IMAGE),
                     item=item,
                     turn=piece.turn,

@@ -7,6 +7,7 @@ from chiasm.connectors.idefics2 import Idefics2Connector
 from chiasm.connectors.layerwise import PerLayer
 from chiasm.connectors.learned_rows import LearnedRows
 from chiasm.connectors.mamba_scan import MambaScan
+from chiasm.connectors.marked import Marked
 from chiasm.connectors.mlp import MLP, Linear, NormedMLP
 from chiasm.connectors.none import NoConnector
 from chiasm.connectors.patch_embedding import PatchEmbedding
@@ -21,6 +22,7 @@ from chiasm.connectors.visual_table import VisualTable
 from chiasm.connectors.zorro_hip import Stage, ZorroHiP
 
 __all__ = [
+    "Marked",
     "QueryLadder",
     "LearnedRows",
     "CodeEmbedding",

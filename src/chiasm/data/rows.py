@@ -75,9 +75,11 @@ def place_image(rows: SampleRows, plan: Geometry, position: int, identity: dict[
 
 
 def _spots(plan: Geometry, view: int) -> list[tuple[int, float, float]]:
-    """(view, y, x) of a view's tokens; tokens that are not patches stand in one row."""
+    """(view, y, x) of a view's tokens, line by line of its grid.
+
+    Tokens beyond the grid (marks) continue its lines; fewer tokens than patches stand in one row.
+    """
     rows, columns = plan.grids[view]
     count = plan.tokens_per_view[view]
-    if rows * columns != count:
-        rows, columns = 1, count
-    return [(view, float(y), float(x)) for y in range(rows) for x in range(columns)]
+    columns = columns if rows * columns <= count else count
+    return [(view, float(at // columns), float(at % columns)) for at in range(count)]

@@ -248,10 +248,10 @@ def _starts(counts: list[int], marks: list[int], device: torch.device) -> Int[Te
 def _places(
     image: Int[Tensor, "batch token"], inside: Int[Tensor, "batch token"], seen: Pictures
 ) -> Float[Tensor, "batch token 3"]:
-    """(0, y, x) of rows that are patches; tokens that are not patches stand in one row."""
+    """(0, y, x) of rows, line by line of the grid; fewer rows than patches stand in one."""
     columns = torch.tensor(
         [
-            grid[1] if grid[0] * grid[1] == rows else max(rows, 1)
+            grid[1] if grid[0] * grid[1] <= rows else max(rows, 1)
             for grid, rows in zip(seen.grids, seen.rows, strict=True)
         ],
         device=image.device,

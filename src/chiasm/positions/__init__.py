@@ -2,6 +2,7 @@
 
 from chiasm.positions.apart import Apart
 from chiasm.positions.by_block import OnePerBlock
+from chiasm.positions.grid import Grid
 from chiasm.positions.sequential import Sequential
 
-__all__ = ["Apart", "OnePerBlock", "Sequential"]
+__all__ = ["Apart", "Grid", "OnePerBlock", "Sequential"]

@@ -20,6 +20,7 @@ from chiasm.spec.geometry import (
     Size,
     View,
     Views,
+    WholePatches,
     geometry,
 )
 from chiasm.spec.host import Host
@@ -58,6 +59,7 @@ __all__ = [
     "Teaching",
     "View",
     "Views",
+    "WholePatches",
     "Work",
     "derive",
     "differences",

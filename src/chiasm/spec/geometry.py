@@ -116,6 +116,26 @@ def _halves(length: int) -> tuple[tuple[float, float, int], tuple[float, float, 
 
 
 @dataclass(frozen=True)
+class WholePatches:
+    """The image at its own size, its edges rounded up to whole patches; scaled down, aspect kept,
+    where that is more than `most` patches (SAIL, arXiv 2504.10462).
+    """
+
+    patch: int
+    most: int
+
+    def plan(self, size: Size) -> tuple[View, ...]:
+        _check(size)
+        rows, columns = (-(-edge // self.patch) for edge in size)
+        if rows * columns > self.most:
+            # The largest grid of this aspect within `most`, at least one patch each way.
+            lines = min(self.most, max(1, isqrt(self.most * rows // columns)))
+            columns = min(self.most // lines, max(1, isqrt(self.most * columns // rows)))
+            rows = lines
+        return (View(_WHOLE, (rows * self.patch, columns * self.patch), "whole"),)
+
+
+@dataclass(frozen=True)
 class Geometry:
     """What one image becomes: its views, each view's token grid, and the counts that follow."""
 
