@@ -10,7 +10,10 @@ from transformers import LlamaConfig, LlamaForCausalLM
 from chiasm.data import load
 from chiasm.data.tokenizer import fit_tokenizer, open_tokenizer
 from chiasm.errors import ChiasmError
+from chiasm.experts import AdaptedWeights, LoRA, Router, TopLogits, everyone
+from chiasm.experts.adapters import EVERY_SITE
 from chiasm.fusion import GatedCrossAttention
+from chiasm.lineages.expert_language import fine_grained
 from chiasm.spec import Host, Scale, System
 from chiasm.training import prepare
 
@@ -78,3 +81,36 @@ def test_a_published_host_of_other_sizes_is_refused(data: Path, tmp_path: Path) 
     with pytest.raises(ChiasmError, match=r"\(\d+, 26\)") as refusal:
         prepare(gated(host), "smol", load(str(data)), 5)
     assert "\n" not in str(refusal.value)
+
+
+def test_mixed_experts_start_as_the_published_feed_forward(data: Path, tmp_path: Path) -> None:
+    """Experts of its width are copies of it, narrower ones take its units in turn."""
+    host = published(data, tmp_path)
+    half = HOST.ff_width // 2
+    router = Router(eligibility=everyone(3), selection=TopLogits(2), penalties=())
+    for hidden in (None, half):
+        experts = fine_grained(router, hidden=hidden, shared=half)
+        answers = replace(toy().at("nano"), host=host, experts=experts)
+        system = replace(toy(), scales={Scale.SMOL: answers})
+        model, _, _ = prepare(system, "smol", load(str(data)), 5)
+        theirs = LlamaForCausalLM.from_pretrained(tmp_path).eval()
+        for ours, block in zip(model.decoder.stack.layers, theirs.model.layers, strict=True):
+            up, down = block.mlp.up_proj.weight, block.mlp.down_proj.weight
+            for expert in range(3):
+                width = HOST.ff_width if hidden is None else hidden
+                units = (torch.arange(width) + expert * width) % HOST.ff_width
+                assert torch.equal(ours.mlp.up_proj.weight[expert], up[units].T)
+                assert torch.equal(ours.mlp.down_proj.weight[expert], down[:, units].T)
+            assert torch.equal(ours.mlp.shared.down_proj.weight, down[:, :half])
+            assert torch.equal(ours.self_attn.k_proj.weight, block.self_attn.k_proj.weight)
+
+
+def test_adapters_stay_as_they_were_drawn(data: Path, tmp_path: Path) -> None:
+    host = published(data, tmp_path)
+    lora = LoRA(sites=EVERY_SITE, rank=2, alpha=4.0, dropout=0.0)
+    answers = replace(toy().at("nano"), host=host, experts=AdaptedWeights((lora,)))
+    model, _, _ = prepare(replace(toy(), scales={Scale.SMOL: answers}), "smol", load(str(data)), 5)
+    theirs = LlamaForCausalLM.from_pretrained(tmp_path).eval()
+    for ours, block in zip(model.decoder.stack.layers, theirs.model.layers, strict=True):
+        assert torch.equal(ours.mlp.up_proj.weight, block.mlp.up_proj.weight)
+        assert not bool(ours.mlp.up_proj.experts[0].b.any())

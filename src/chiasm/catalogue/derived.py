@@ -92,6 +92,7 @@ DERIVED: Mapping[str, Callable[[System], tuple[str, ...]]] = {
 
 EXPLAINED: Mapping[tuple[str, str], str] = {
     ("omnimamba", "peft"): "a delta a task first, then the whole model beside it",
+    ("arcana", "peft"): "low-rank pairs within the host; the ladder that is added stands before it",
     ("uni-moe", "peft"): "LoRA tunes the mixture; its experts were full feed-forwards before",
     ("idefics2", "peft"): "its stages here are LLaVA-1.5's; the paper adapts the host by DoRA",
     (

@@ -7,6 +7,7 @@ from chiasm.encoders.efficientnet_lite import EfficientNetLite0
 from chiasm.encoders.frames import FrameStack
 from chiasm.encoders.image_bytes import ImageBytes
 from chiasm.encoders.latent_stack import LatentStack
+from chiasm.encoders.levels import Levels
 from chiasm.encoders.none import NoEncoder
 from chiasm.encoders.patches import RawPatches
 from chiasm.encoders.perceiver import Perceiver
@@ -22,6 +23,7 @@ __all__ = [
     "FrameStack",
     "ImageBytes",
     "LatentStack",
+    "Levels",
     "NoEncoder",
     "Perceiver",
     "RawPatches",

@@ -98,7 +98,10 @@ class _Layer(nn.Module):
 
 
 class VisionTransformerEncoder(nn.Module):
-    """Images `[image, 3, height, width]` to features `[image, rows * columns, width]`."""
+    """Images `[image, 3, height, width]` to features `[image, rows * columns, width]`.
+
+    Taps are what enters the first layer and what leaves each, the last normed.
+    """
 
     def __init__(self, config: VisionTransformer) -> None:
         super().__init__()
@@ -123,9 +126,12 @@ class VisionTransformerEncoder(nn.Module):
         x = maps.flatten(2).transpose(1, 2) + self._positions(rows, columns).to(maps)
         valid = None if valid is None else valid.flatten(1)
         permission = Permission(dense=None if valid is None else _keys(valid))
+        states = [x]
         for layer in self.layers:
             x = layer(x, permission)
-        return Features(self.norm(x), (rows, columns), valid)
+            states.append(x)
+        states[-1] = self.norm(x)
+        return Features(states[-1], (rows, columns), valid, tuple(states))
 
     def _positions(self, rows: int, columns: int) -> Float[Tensor, "token width"]:
         return self.config.position_scale * sine_positions(rows, columns, self.config.width)

@@ -51,6 +51,18 @@ class MixedFeedForward(StackedFeedForward):
                 activation=host.activation,
             )
 
+    @torch.no_grad()
+    def copy_from(self, dense: nn.Module) -> None:
+        """As the experts alone do; the shared feed-forward takes the first hidden units."""
+        super().copy_from(dense)
+        if self.shared is None:
+            return
+        for name, own in self.shared.named_parameters():
+            layer, _, _ = name.rpartition(".")
+            values, axis = dense.get_parameter(name), int(layer == "down_proj")
+            units = torch.arange(own.shape[axis], device=values.device)
+            own.copy_(values.index_select(axis, units % values.shape[axis]))
+
     @property
     def closed(self) -> int:
         """Parameters of the experts that the rows of some group cannot use."""

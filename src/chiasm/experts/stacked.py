@@ -48,9 +48,17 @@ class StackedFeedForward(nn.Module):
 
     @torch.no_grad()
     def copy_from(self, dense: nn.Module) -> None:
-        """Every expert becomes the dense feed-forward whose `gate_proj`, `up_proj`, `down_proj`
-        are given (sparse upcycling, arXiv 2212.05055).
+        """Start from a dense feed-forward of the same kind (sparse upcycling, arXiv 2212.05055).
+
+        Experts as wide as it become it; narrower ones take its hidden units in turn, around its end
+        to its start again.
         """
         for name, matrix in self.named_children():
             if isinstance(matrix, GroupedLinear):
-                matrix.weight.copy_(getattr(dense, name).weight.T)
+                values = getattr(dense, name).weight.T
+                inward = name == "down_proj"
+                for expert, weight in enumerate(matrix.weight):
+                    axis = 0 if inward else 1
+                    count = weight.shape[axis]
+                    units = torch.arange(count, device=weight.device) + expert * count
+                    weight.copy_(values.index_select(axis, units % values.shape[axis]))

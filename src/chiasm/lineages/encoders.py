@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from chiasm.encoders import ChannelConcat, TransformersVision
+from chiasm.encoders import ChannelConcat, TransformersVision, VisionTransformer
 
 CLIP_L_336 = TransformersVision(
     model_type="clip_vision_model",
@@ -69,3 +69,11 @@ DINO_SIGLIP_384 = ChannelConcat(
 )
 """DINOv2-L beside SigLIP SO400M at 384 pixels (Prismatic VLMs, arXiv 2402.07865): 729 tokens of
 2176, from pixels normalised as SigLIP's are."""
+
+LAYERED_NANO = VisionTransformer(
+    patch=16, width=64, depth=2, heads=4, ff_width=128, stem=(32, 64, 64, 64), position_scale=0.1
+)
+"""A few layers on a convolutional stem, learned from nothing: for connectors that read layers."""
+
+LAYERED_SMOL = VisionTransformer(patch=16, width=384, depth=6, heads=6, ff_width=1536)
+"""The same without a stem, at ViT-S's width."""

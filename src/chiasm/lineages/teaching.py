@@ -128,3 +128,80 @@ OMNIMAMBA = Teaching(
 """Of OmniMamba (arXiv 2503.08686), what understanding is taught: 5k steps, then 150k of the whole
 model. The stage between, and drawing's half of the last, are taught on codes (`chiasm.coding`).
 """
+ARCANA = Teaching(
+    objective=NextToken(),
+    stages=(
+        Stage(name="alignment", trained=("connector",), learning_rate=1e-3, share=0.4, batch=256),
+        Stage(
+            name="instruction",
+            trained=("connector", "experts"),
+            learning_rate=2e-4,
+            share=0.6,
+            batch=128,
+        ),
+    ),
+)
+"""Projector and ladder, then they and the low-rank pairs; rates and shares are ours."""
+
+AWAKER = Teaching(
+    objective=NextToken(),
+    stages=(
+        Stage(name="mixture", trained=("connector", "experts"), learning_rate=1e-4, batch=128),
+    ),
+)
+"""One stage of the paper's three: all low-rank experts and their gates; the rate is ours."""
+
+
+def encoder_free(*, learning_rate: float) -> Teaching:
+    """Patches alone, then with a copy of the host for images, then everything (EVEv2's order)."""
+    visual = ("encoder", "connector")
+    everything = (*visual, "experts", "decoder", "head")
+    return Teaching(
+        objective=NextToken(),
+        stages=(
+            Stage(name="patches", trained=visual, learning_rate=2 * learning_rate, share=0.1),
+            Stage(
+                name="visual weights",
+                trained=(*visual, "experts"),
+                learning_rate=learning_rate,
+                share=0.5,
+                copies=True,
+            ),
+            Stage(name="all", trained=everything, learning_rate=learning_rate / 5, share=0.4),
+        ),
+    )
+
+
+_VISUAL = ("encoder", "connector")
+EVE_V2 = Teaching(
+    objective=NextToken(),
+    stages=(
+        Stage(name="patches", trained=_VISUAL, learning_rate=2e-4, share=10 / 109.3),
+        Stage(
+            name="visual weights",
+            trained=(*_VISUAL, "experts"),
+            learning_rate=1e-4,
+            share=29 / 109.3,
+            copies=True,
+        ),
+        Stage(
+            name="high resolution",
+            trained=(*_VISUAL, "experts"),
+            learning_rate=5e-5,
+            share=48 / 109.3,
+        ),
+        Stage(
+            name="all",
+            trained=(*_VISUAL, "experts", "decoder", "head"),
+            learning_rate=2e-5,
+            share=15 / 109.3,
+        ),
+        Stage(
+            name="instruction",
+            trained=(*_VISUAL, "experts", "decoder", "head"),
+            learning_rate=1e-5,
+            share=7.3 / 109.3,
+        ),
+    ),
+)
+"""10M, 29M, 48M, 15M and 7.3M samples (EVEv2, arXiv 2502.06788)."""

@@ -15,10 +15,11 @@ from chiasm.data.template import Template
 from chiasm.data.templates import named
 from chiasm.data.tokenizer import fit_tokenizer, open_tokenizer
 from chiasm.errors import Misuse
+from chiasm.experts.mixed import MixedFeedForward
 from chiasm.hub.module import KeywordModel
 from chiasm.hub.read import load as open_checkpoint
 from chiasm.hub.tensors import check, unique_state
-from chiasm.model import Model
+from chiasm.model import Model, part_of
 from chiasm.spec import Scale, System, scale_named
 from chiasm.spec import system as by_slug
 from chiasm.spec.override import override
@@ -70,16 +71,26 @@ def prepare(
 def fill_host(model: Model, folder: Path) -> None:
     """Copy a pretrained language model into the host: embeddings, blocks, norm and head.
 
-    What fills the slots between the blocks stays as it was drawn. Raises ChiasmError if the folder
-    holds a model of other sizes.
+    What fills the slots between the blocks, and what an experts answer adds, stays as it was drawn;
+    mixed experts start as the feed-forward they stand for. Raises ChiasmError if the folder holds a
+    model of other sizes.
     """
     source = cast(KeywordModel, open_checkpoint(folder, dtype=torch.float32)).model
     pretrained, own = unique_state(source), unique_state(model)
-    host = {name: tensor for name, tensor in own.items() if name.startswith(_HOST)}
+    modules = model.named_modules()
+    mixed = {name: module for name, module in modules if isinstance(module, MixedFeedForward)}
+    stacked = tuple(f"{name}." for name in mixed)
+    host = {
+        name: tensor
+        for name, tensor in own.items()
+        if name.startswith(_HOST) and not name.startswith(stacked) and part_of(name) != "experts"
+    }
     check(
         {name: tuple(tensor.shape) for name, tensor in host.items()},
-        {name: tuple(tensor.shape) for name, tensor in pretrained.items()},
+        {n: tuple(t.shape) for n, t in pretrained.items() if not n.startswith(stacked)},
         folder,
     )
     for name, tensor in host.items():
         tensor.copy_(pretrained[name])
+    for name, module in mixed.items():
+        module.copy_from(source.get_submodule(name))
