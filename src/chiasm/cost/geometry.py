@@ -77,6 +77,7 @@ def make_prompt(answers: Answers, text: int, visual: int | None, image: Size) ->
     role = table.role.clone()
     role[:, -1] = int(Role.TAG)
     table = replace(table, modality=media.long() * int(Modality.IMAGE), item=item, role=role)
+    table = answers.positions.number(table)
     memory = TokenTable.text(torch.ones(1, found.tokens, dtype=torch.bool))
     ones = torch.ones_like(memory.item)
     memory = replace(memory, modality=ones * int(Modality.IMAGE), item=ones)

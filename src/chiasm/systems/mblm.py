@@ -3,18 +3,14 @@
 from dataclasses import replace
 
 from chiasm.connectors import RawFeatures
-from chiasm.data.pixels import Pixels
 from chiasm.encoders import ImageBytes
 from chiasm.fusion import PatchesOfPatches
+from chiasm.lineages.bytes import BYTES, FEW, LARGE, SMALL
 from chiasm.lineages.hosts import NANO
 from chiasm.lineages.teaching import everything
 from chiasm.lineages.vision_language import VISION_LANGUAGE
 from chiasm.spec import Card, Fixed, System, derive, register
 from chiasm.spec.slots import Level
-
-BYTES = Pixels(mean=(0.0, 0.0, 0.0), std=(1 / 255, 1 / 255, 1 / 255))
-SMALL = replace(NANO, vocabulary=262, width=96, heads=3, kv_heads=3, depth=2, max_positions=2**21)
-LARGE = replace(SMALL, width=1024, heads=16, kv_heads=16, head_width=64, ff_width=2816, depth=8)
 
 SYSTEM = register(
     System(
@@ -39,7 +35,7 @@ SYSTEM = register(
             every=dict(
                 views=Fixed(16, 16), pixels=BYTES, encoder=ImageBytes(), connector=RawFeatures()
             ),
-            nano=dict(fusion=PatchesOfPatches(levels=(Level(NANO, 24),)), host=SMALL),
+            nano=dict(fusion=PatchesOfPatches(levels=(Level(NANO, 24),)), teaching=FEW, host=SMALL),
             smol=dict(
                 fusion=PatchesOfPatches(levels=(Level(LARGE, 16), Level(LARGE, 8))),
                 teaching=everything(learning_rate=3e-4),
