@@ -9,6 +9,7 @@ import torch
 from chiasm.catalogue.effects import read_result
 from chiasm.errors import Misuse
 from chiasm.evaluation import effect
+from chiasm.evaluation.committed_effects import effects_block
 from chiasm.evaluation.effect import Pair, measure, outcome, record
 from chiasm.evaluation.interval import student, student_quantile
 from chiasm.spec import Scale, registered
@@ -89,3 +90,17 @@ def test_a_pair_is_taught_judged_and_remembered(tmp_path, monkeypatch):
 def test_two_seeds_are_too_few(tmp_path):
     with pytest.raises(Misuse, match="at least three"):
         measure(pair(), [0, 1], tmp_path, tell=print)
+
+
+def test_the_readmes_table_shows_every_outcome(tmp_path):
+    assert effects_block(tmp_path) == "No effect has been measured yet."
+    for slug, arm in (("saisa", [0.9, 0.8, 0.85]), ("aki", [0.4, 0.61, 0.8])):
+        found = record(pair(differs="a | b"), [0, 1, 2], arm, [0.4, 0.61, 0.8])
+        (tmp_path / slug).mkdir()
+        (tmp_path / slug / "one.json").write_text(json.dumps(found))
+    (tmp_path / "prefill").mkdir()
+    (tmp_path / "prefill" / "other.json").write_text("{}")
+    lines = effects_block(tmp_path).splitlines()
+    assert lines[2].startswith("| `aki` | a \\| b | easy-vqa | 60.3% | 60.3% | +0.0 (+0.0 to +0.0)")
+    assert lines[2].endswith("| none seen |") and lines[3].startswith("| `saisa` |")
+    assert len(lines) == 6
