@@ -29,8 +29,12 @@ TWO_SETS = WeightsByGroup(kinds=(~LATENT, LATENT), sites=BLOCK, norms=tuple(Norm
 LATENTS_WHOLE = Sight(sequence=(Causal() | LatentBlock()) & DraftsApart(), memory=Everything())
 """Text and image features causal, as a language model that was taught so needs them."""
 
-PIXELS_32 = Latent(height=32, width=32, patch=4)
-"""A small picture's pixels, no autoencoder: 64 rows of 48 numbers."""
+PIXELS_16 = Latent(height=16, width=16, patch=2)
+"""A small picture's pixels, no autoencoder: 64 rows of 12 numbers."""
+
+FLOW_RATE = (("flow", 5.0),)
+"""The velocity's matrix starts at zero: with the others' rate it would take hundreds of steps to
+reach their size."""
 
 FLUX_1024 = Latent(height=1024, width=1024, patch=2, stride=8, channels=16)
 """FLUX's autoencoder at 1024 pixels: 4096 rows of 64 numbers."""
@@ -56,6 +60,7 @@ DRAWN_FROM_SCRATCH = Teaching(
             name="scratch",
             trained=("encoder", "connector", "decoder", "head", "experts", "flow"),
             learning_rate=1e-3,
+            rates=FLOW_RATE,
             batch=32,
             copies=True,
             unprompted=0.1,
@@ -84,6 +89,7 @@ def beside_frozen(objective: TextAndFlow, *, host_share: float) -> Teaching:
         trained=("experts", "fusion", "flow"),
         learning_rate=1e-3,
         share=1.0 - host_share,
+        rates=FLOW_RATE,
         batch=32,
         copies=True,
         unprompted=0.1,
@@ -99,7 +105,7 @@ DRAWING = derive(
         visibility=Sight(sequence=(Causal() | WithinBlock()) & DraftsApart(), memory=Everything()),
         positions=OnePerBlock(),
         experts=TWO_SETS,
-        head=FlowHead(latent=PIXELS_32),
+        head=FlowHead(latent=PIXELS_16),
         teaching=DRAWN_FROM_SCRATCH,
     ),
     nano=dict(host=NANO_DRAWING),

@@ -39,7 +39,7 @@ SYSTEM = register(
                 visibility=drawing.LATENTS_WHOLE,
                 experts=TimestepExperts(copies=drawing.TWO_SETS, times=2),
                 fusion=ResidualAttention(times=2),
-                head=FlowHead(latent=drawing.PIXELS_32, context=Context.NEVER),
+                head=FlowHead(latent=drawing.PIXELS_16, context=Context.NEVER),
             ),
             nano=dict(teaching=drawing.beside_frozen(drawing.timed(2), host_share=0.25)),
             smol=dict(teaching=drawing.beside_frozen(drawing.timed(2), host_share=0.0)),

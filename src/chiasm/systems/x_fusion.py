@@ -7,7 +7,7 @@ from chiasm.connectors import NoConnector
 from chiasm.encoders import NoEncoder
 from chiasm.experts import DualTower
 from chiasm.heads import FlowHead
-from chiasm.lineages.drawing import DRAWING, JOINT, PIXELS_32, beside_frozen
+from chiasm.lineages.drawing import DRAWING, JOINT, PIXELS_16, beside_frozen
 from chiasm.lineages.hosts import LLAMA_3_2_1B
 from chiasm.spec import Card, Context, Latent, NoViews, System, derive, register
 
@@ -41,7 +41,7 @@ SYSTEM = register(
                 connector=NoConnector(),
                 compression=NoCompression(),
                 experts=DualTower(),
-                head=FlowHead(latent=PIXELS_32, context=Context.ALWAYS),
+                head=FlowHead(latent=PIXELS_16, context=Context.ALWAYS),
                 teaching=beside_frozen(replace(JOINT, text_weight=1.0), host_share=0.0),
             ),
             nano=dict(teaching=beside_frozen(replace(JOINT, text_weight=1.0), host_share=0.15)),
