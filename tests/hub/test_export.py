@@ -109,8 +109,8 @@ def test_a_model_that_chiasm_built(tmp_path: Path) -> None:
 # The answer that stands in the way, by system.
 BLOCKED = {
     "saisa": ("connector", "PerLayer"),
-    "flamingo": ("connector", "PerceiverResampler"),
-    "aki": ("connector", "PerceiverResampler"),
+    "flamingo": ("visibility", "PrecedingItem"),
+    "aki": ("visibility", "VisualSeesQuestion"),
     "ee-mllm": ("fusion", "VisualPath"),
     "llava-mini": ("compression", "QueryCompression"),
 }

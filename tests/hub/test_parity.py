@@ -36,7 +36,7 @@ def test_every_class_agrees_on_a_random_tiny_folder(name: str, seed: int, tmp_pa
     assert len(found.stages) == len({stage.name for stage in found.stages})
 
 
-@pytest.mark.parametrize("name", [name for name in MAKERS if "ConditionalGeneration" in name])
+@pytest.mark.parametrize("name", [name for name in MAKERS if "ForConditional" in name])
 def test_stages_cover_tower_connector_and_layers(name: str, tmp_path: Path) -> None:
     write(name, tmp_path, 3)
     names = [stage.name for stage in compare(tmp_path).stages]

@@ -9,6 +9,7 @@ from chiasm.stream import Modality, Role, Rule, TokenTable
 from chiasm.visibility import (
     Causal,
     Everything,
+    NamedItems,
     NotRole,
     PrecedingItem,
     PromptKeys,
@@ -63,6 +64,12 @@ def test_preceding_item():
     """Rows before any image see none of the two; the others see the last before them."""
     rows, memory = table(4, item=[0, 1, 2, 2]), table(3, item=[1, 1, 2])
     assert drawn(PrecedingItem(), rows, memory) == [". . .", "1 1 .", ". . 1", ". . 1"]
+
+
+def test_named_items():
+    """Rows name none, the second, or both of two images, a bit each."""
+    rows, memory = table(3, item=[0b00, 0b10, 0b11]), table(3, item=[0b01, 0b10, 0b10])
+    assert drawn(NamedItems(), rows, memory) == [". . .", ". 1 1", "1 1 1"]
 
 
 @pytest.mark.parametrize(

@@ -18,6 +18,7 @@ from chiasm.connectors.raw import RawFeatures
 from chiasm.connectors.regions import Regions
 from chiasm.connectors.shuffle import ShuffleLinear, ShuffleSwiGLU
 from chiasm.connectors.temporal_scan import TemporalScan
+from chiasm.connectors.unchanged import Unchanged
 from chiasm.connectors.visual_table import VisualTable
 from chiasm.connectors.zorro_hip import Stage, ZorroHiP
 
@@ -46,5 +47,6 @@ __all__ = [
     "Stage",
     "TemporalScan",
     "ZorroHiP",
+    "Unchanged",
     "VisualTable",
 ]

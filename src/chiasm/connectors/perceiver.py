@@ -27,6 +27,9 @@ class PerceiverResampler:
     heads: int
     head_width: int
     ff_multiple: int = 4
+    activation: str = "gelu"
+    query_key_norm: bool = False
+    """A LayerNorm over each head's queries and keys (IDEFICS, arXiv 2306.16527)."""
     project: bool = False
     layerwise: bool = False
 
@@ -72,14 +75,20 @@ class ResamplerLayer(nn.Module):
         self.to_q = nn.Linear(width, inner, bias=False)
         self.to_kv = nn.Linear(width, 2 * inner, bias=False)
         self.to_out = nn.Linear(inner, width, bias=False)
-        self.ff = normed_feed_forward(width, config.ff_multiple)
+        self.norm_q = self.norm_k = nn.Identity()
+        if config.query_key_norm:
+            self.norm_q = nn.LayerNorm(config.head_width)
+            self.norm_k = nn.LayerNorm(config.head_width)
+        self.ff = normed_feed_forward(width, config.ff_multiple, config.activation)
 
     def forward(self, latents: Tensor, features: Tensor, permission: Permission) -> Tensor:
         normed = self.norm_latents(latents)
         context = torch.cat([self.norm_features(features), normed], dim=1)
         q = split_heads(self.to_q(normed), self.heads)
         k, v = (split_heads(part, self.heads) for part in self.to_kv(context).chunk(2, -1))
-        latents = latents + self.to_out(merge_heads(attend(q, k, v, permission)))
+        latents = latents + self.to_out(
+            merge_heads(attend(self.norm_q(q), self.norm_k(k), v, permission))
+        )
         return latents + self.ff(latents)
 
 

@@ -136,6 +136,9 @@ class TransformersVision:
         """
         if self.weights is None or torch.empty(0).device.type == "meta":
             model = self.family.model()(self.config)
+            if getattr(self.config, "_attn_implementation", None) is None:
+                # A part of a model of transformers is told by the model, which is not here.
+                self.config._attn_implementation = "sdpa"
         else:
             model = _read(self, self.weights)
         return TappedVisionModel(self, self.family.network(model))

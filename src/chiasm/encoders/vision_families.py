@@ -165,6 +165,14 @@ FAMILIES: Mapping[str, VisionFamily] = MappingProxyType(
             feed_forward=_dino,
             layers="encoder.layer",
         ),
+        "idefics_vision": VisionFamily(
+            package="idefics",
+            model_class="IdeficsVisionTransformer",
+            config_class="IdeficsVisionConfig",
+            feed=_interpolated,
+            prefix=_class_token,
+            feed_forward=_two_matrices,
+        ),
         "idefics2_vision": VisionFamily(
             package="idefics2",
             model_class="Idefics2VisionTransformer",

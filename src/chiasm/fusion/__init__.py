@@ -2,6 +2,7 @@
 
 from chiasm.fusion.coattention import CoAttention
 from chiasm.fusion.gated import GatedCrossAttention
+from chiasm.fusion.gated_blocks import GatedBlocks
 from chiasm.fusion.hyper import HyperAttention, Merge
 from chiasm.fusion.none import NoFusion
 from chiasm.fusion.patches_of_patches import PatchesOfPatches
@@ -15,6 +16,7 @@ from chiasm.fusion.vacant import VacantRows
 
 __all__ = [
     "CoAttention",
+    "GatedBlocks",
     "GatedCrossAttention",
     "HyperAttention",
     "InSequence",

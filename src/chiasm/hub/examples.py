@@ -20,6 +20,8 @@ class Shown:
 
     media: dict[str, Tensor]
     marks: list[list[int]]
+    named: Sequence[int] | None = None
+    """Images of each sample, where rows name those that they read."""
 
 
 Show = Callable[[Answers, Sequence[int], torch.Generator], Shown]
@@ -79,6 +81,27 @@ def sized(answers: Answers, counts: Sequence[int], generator: torch.Generator) -
         "image_sizes": torch.tensor(sizes),
     }
     return Shown(media, [[next(marks) for _ in range(count)] for count in counts])
+
+
+def named(answers: Answers, counts: Sequence[int], generator: torch.Generator) -> Shown:
+    """`[sample, image, 3, height, width]`, zeros where a sample has fewer; no image tokens.
+
+    Which rows read which image is told by `sights`, once the rows are known.
+    """
+    [view] = answers.views.plan((64, 64))
+    mask = _mask(counts, view.target)
+    pixels = _noise((*mask.shape[:2], 3, *view.target), generator) * mask.unsqueeze(2)
+    return Shown({"pixel_values": pixels}, [[] for _ in counts], counts)
+
+
+def sights(shown: Shown, rows: int) -> dict[str, Tensor]:
+    """Every row but the first two reads its sample's images; nothing for other forms of images."""
+    if shown.named is None:
+        return {}
+    sight = torch.zeros(len(shown.named), rows, max(shown.named), dtype=torch.long)
+    for sample, count in zip(sight, shown.named, strict=True):
+        sample[2:, :count] = 1
+    return {"image_attention_mask": sight}
 
 
 def _nested(

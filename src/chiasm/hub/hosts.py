@@ -45,7 +45,7 @@ def host_of(config: Any, *, tied_head: bool | None = None, family: Family | None
     family = _family(config.model_type) if family is None else family
     _refuse(config)
     depth = config.num_hidden_layers
-    theta, scaling = _rope(config)
+    theta, scaling = rope_of(config)
     entries: dict[str, Any] = dict(
         vocabulary=config.vocab_size,
         width=config.hidden_size,
@@ -136,7 +136,7 @@ def _refuse(config: Any) -> None:
             )
 
 
-def _rope(config: Any) -> tuple[float, tuple[tuple[str, Any], ...]]:
+def rope_of(config: Any) -> tuple[float, tuple[tuple[str, Any], ...]]:
     """(theta, the entries of a scaled kind); () for plain rotary positions."""
     entries: dict[str, Any] = dict(config.rope_parameters)
     kind = entries.get("rope_type", entries.get("type", "default"))

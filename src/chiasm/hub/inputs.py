@@ -21,7 +21,9 @@ class Past:
     valid: Bool[Tensor, "batch row"] | None = None
     """Which rows so far are real."""
     items: Int[Tensor, "batch 1"] | None = None
-    """Media items of each sample so far."""
+    """Media items of each sample so far, or those that its last row names."""
+    by_sight: bool = False
+    """Whether rows name the images that they read."""
 
     def get_seq_length(self, layer_idx: int = 0) -> int:
         """Rows seen so far, padding included; every layer has seen the same."""
@@ -135,7 +137,7 @@ def assemble(
         ChiasmError: image tokens and images that do not fit each other, or a mask of another
             length than the rows, with both counts.
     """
-    valid = _valid(ids, mask, past)
+    valid = valid_rows(ids, mask, past)
     length = past.get_seq_length()
     if seen is not None and tokens.image is None:
         raise ChiasmError(
@@ -184,7 +186,7 @@ def assemble(
     )
 
 
-def _valid(ids: Tensor, mask: Tensor | None, past: Past) -> Bool[Tensor, "batch row"]:
+def valid_rows(ids: Tensor, mask: Tensor | None, past: Past) -> Bool[Tensor, "batch row"]:
     """Which rows are real, those of `past` included."""
     own = torch.ones_like(ids).bool()
     before = own[:, :0] if past.valid is None else past.valid

@@ -9,7 +9,8 @@ from transformers.modeling_outputs import BaseModelOutputWithPast, CausalLMOutpu
 
 from chiasm.decoding import Sampling, generate
 from chiasm.errors import ChiasmError, Misuse
-from chiasm.hub.inputs import Past, Pictures, assemble, pictures
+from chiasm.hub.inputs import Past, assemble, pictures
+from chiasm.hub.sight import assemble_by_sight
 from chiasm.hub.tokens import SpecialTokens
 from chiasm.model import Model
 from chiasm.stream import Inputs, Stream
@@ -47,6 +48,7 @@ class KeywordModel(nn.Module):
         pixel_attention_mask: Bool[Tensor, "..."] | None = None,
         image_sizes: Int[Tensor, "image 2"] | None = None,
         pixel_mask: Bool[Tensor, "image height width"] | None = None,
+        image_attention_mask: Bool[Tensor, "batch token image"] | None = None,
         labels: Int[Tensor, "batch token"] | None = None,
         use_cache: bool | None = None,
         logits_to_keep: int | Tensor = 0,
@@ -65,10 +67,14 @@ class KeywordModel(nn.Module):
         caching = use_cache if use_cache is not None else not self.training
         caching = caching or past_key_values is not None
         ids = self._ids(input_ids, inputs_embeds)
-        seen = self._pictures(pixel_values, _either(pixel_attention_mask, pixel_mask), image_sizes)
-        if seen is not None and inputs_embeds is not None:
+        if pixel_values is not None and inputs_embeds is not None:
             raise Misuse("inputs_embeds cannot hold images; give input_ids with pixel_values")
-        inputs = assemble(ids, attention_mask, position_ids, seen, self.tokens, past)
+        inputs = self._inputs(
+            (ids, attention_mask, position_ids),
+            (pixel_values, _either(pixel_attention_mask, pixel_mask), image_sizes),
+            image_attention_mask,
+            past,
+        )
         self._refuse_far(inputs)
         cache = past.cache if caching else None
         if inputs_embeds is None:
@@ -91,6 +97,7 @@ class KeywordModel(nn.Module):
         pixel_attention_mask: Bool[Tensor, "..."] | None = None,
         image_sizes: Int[Tensor, "image 2"] | None = None,
         pixel_mask: Bool[Tensor, "image height width"] | None = None,
+        image_attention_mask: Bool[Tensor, "batch token image"] | None = None,
         *,
         max_new_tokens: int = 20,
         do_sample: bool = False,
@@ -109,8 +116,12 @@ class KeywordModel(nn.Module):
         given = self.tokens.eos if eos_token_id is None else eos_token_id
         stop = (given,) if isinstance(given, int) else tuple(given)
         pads = (pad_token_id, self.tokens.pad, *stop, 0)
-        seen = self._pictures(pixel_values, _either(pixel_attention_mask, pixel_mask), image_sizes)
-        inputs = assemble(input_ids, attention_mask, None, seen, self.tokens, Past())
+        inputs = self._inputs(
+            (input_ids, attention_mask, None),
+            (pixel_values, _either(pixel_attention_mask, pixel_mask), image_sizes),
+            image_attention_mask,
+            Past(),
+        )
         made = generate(
             self.model,
             inputs,
@@ -123,11 +134,20 @@ class KeywordModel(nn.Module):
         )
         return torch.cat([input_ids, made.ids[:, 0]], dim=1)
 
-    def _pictures(
-        self, pixel_values: Tensor | None, mask: Tensor | None, sizes: Tensor | None
-    ) -> Pictures | None:
-        around = len(self.tokens.indicators)
-        return pictures(self.model.answers, pixel_values, mask, sizes, around=around)
+    def _inputs(
+        self,
+        rows: tuple[Tensor, Tensor | None, Tensor | None],
+        images: tuple[Tensor | None, Tensor | None, Tensor | None],
+        sight: Tensor | None,
+        past: Past,
+    ) -> Inputs:
+        """Ids, their mask and positions; pixels, their mask and sizes; which rows read which."""
+        answers = self.model.answers
+        past.by_sight = past.by_sight or sight is not None
+        if past.by_sight:
+            return assemble_by_sight(answers, *rows, images[0], sight, past)
+        seen = pictures(answers, *images, around=len(self.tokens.indicators))
+        return assemble(*rows, seen, self.tokens, past)
 
     def _ids(self, input_ids: Tensor | None, inputs_embeds: Tensor | None) -> Tensor:
         if (input_ids is None) == (inputs_embeds is None):

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from chiasm.errors import ChiasmError
-from chiasm.hub.examples import prompts
+from chiasm.hub.examples import prompts, sights
 from chiasm.hub.folder import CONFIG
 from chiasm.hub.formats import Format, format_of
 from chiasm.hub.module import KeywordModel
@@ -145,10 +145,13 @@ def _decoder_stages(
         _connected(ours, theirs, format) as connected,
         _entered(model.decoder, text.layers[0]) as entered,
     ):
-        output, reference = _both(ours, theirs, {**words, **shown.media})
+        output, reference = _both(
+            ours, theirs, {**words, **shown.media, **sights(shown, real.shape[1])}
+        )
     stages = [Stage("embeddings", _hidden(mine["embeddings"][real], his["embeddings"][real]))]
     stages += connected()
-    stages.append(Stage("inputs", _hidden(*(hidden[real] for hidden in entered))))
+    if model.answers.fusion.enters:
+        stages.append(Stage("inputs", _hidden(*(hidden[real] for hidden in entered))))
     stages += [Stage(name, _hidden(mine[name][real], his[name][real])) for name, _, _ in pairs[1:]]
     if not ours.headless:
         stages.append(Stage("logits", _apart(output.logits[real], reference.logits[real])))

@@ -1,4 +1,4 @@
-"""Stored tensors that hold several of ours, side by side along their last axis."""
+"""Stored tensors that hold several of ours, or of which several make one of ours."""
 
 import re
 from collections.abc import Iterable, Mapping
@@ -9,6 +9,7 @@ from torch import Tensor
 
 from chiasm.hub.tensors import Stored
 
+_ROWS = re.compile(r"(.+)\+(.+)\[:(\d+)\]")
 _PART = re.compile(r"(.+)\[(\d+)/(\d+)\]")
 
 
@@ -17,10 +18,22 @@ def part(name: str, at: int, of: int) -> str:
     return f"{name}[{at}/{of}]"
 
 
+def rows(first: str, second: str, count: int) -> str:
+    """How `Names` speak of one tensor whose first `count` rows are stored apart from the others."""
+    return f"{first}+{second}[:{count}]"
+
+
 def split(found: Mapping[str, Stored], wanted: Iterable[str]) -> dict[str, Stored]:
-    """`found` with each tensor that is wanted in parts replaced by them."""
+    """`found` with tensors that are wanted in parts, or as a part, replaced by what is wanted."""
     held = dict(found)
     for name in wanted:
+        both = _ROWS.fullmatch(name)
+        if both is not None and both[1] in found and both[2] in found:
+            pair = found[both[1]], found[both[2]]
+            for part_name in both.group(1, 2):
+                held.pop(part_name, None)
+            shape = (pair[0].shape[0] + pair[1].shape[0], *pair[0].shape[1:])
+            held[name] = Stored(_Both(*pair), name, shape, pair[0].dtype)
         match = _PART.fullmatch(name)
         if match is None or match[1] not in found:
             continue
@@ -36,8 +49,10 @@ def joined(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
     whole: dict[str, Tensor] = {}
     parts: dict[str, dict[int, Tensor]] = {}
     for name, tensor in state.items():
-        match = _PART.fullmatch(name)
-        if match is None:
+        both, match = _ROWS.fullmatch(name), _PART.fullmatch(name)
+        if both is not None:
+            whole[both[1]], whole[both[2]] = tensor.tensor_split([int(both[3])])
+        elif match is None:
             whole[name] = tensor
         else:
             parts.setdefault(match[1], {})[int(match[2])] = tensor
@@ -54,3 +69,12 @@ class _Part:
 
     def get_tensor(self, key: str) -> Tensor:
         return self.whole.read().chunk(self.of, -1)[self.at].contiguous()
+
+
+@dataclass(frozen=True)
+class _Both:
+    first: Stored
+    second: Stored
+
+    def get_tensor(self, key: str) -> Tensor:
+        return torch.cat([self.first.read(), self.second.read()])

@@ -274,6 +274,31 @@ def _mamba2(draw: random.Random) -> Any:
     )
 
 
+def _idefics(draw: random.Random) -> Any:
+    from transformers import IdeficsConfig
+
+    heads, tower = draw.choice([2, 3]), _tower(draw)
+    return IdeficsConfig(
+        vocab_size=draw.choice([53, 61]),
+        additional_vocab_size=2,
+        hidden_size=heads * draw.choice([6, 10]),
+        intermediate_size=draw.choice([29, 37]),
+        num_hidden_layers=3,
+        num_attention_heads=heads,
+        cross_layer_interval=draw.choice([1, 3]),
+        qk_layer_norms=True,
+        use_resampler=True,
+        vision_config={"embed_dim": tower.pop("hidden_size"), **tower},
+        perceiver_config={
+            "resampler_n_latents": 3,
+            "resampler_depth": 2,
+            "resampler_n_heads": 2,
+            "resampler_head_dim": 7,
+            "qk_layer_norms_perceiver": True,
+        },
+    )
+
+
 MAKERS: Mapping[str, Callable[[random.Random], Any]] = {
     "LlavaForConditionalGeneration": _llava,
     "PerceiverModel": _perceiver,
@@ -289,5 +314,6 @@ MAKERS: Mapping[str, Callable[[random.Random], Any]] = {
     "AriaForConditionalGeneration": _aria,
     "Mamba2Model": _mamba2,
     "Mamba2ForCausalLM": _mamba2,
+    "IdeficsForVisionText2Text": _idefics,
 }
 """By class: a random tiny config of it."""

@@ -6,12 +6,12 @@ from torch import Tensor, nn
 from transformers.activations import ACT2FN
 
 
-def normed_feed_forward(width: int, multiple: int) -> nn.Sequential:
-    """W2 gelu(W1 LN(x)) without biases, `multiple` times as wide inside (arXiv 2204.14198)."""
+def normed_feed_forward(width: int, multiple: int, activation: str = "gelu") -> nn.Sequential:
+    """W2 act(W1 LN(x)) without biases, `multiple` times as wide inside (arXiv 2204.14198)."""
     return nn.Sequential(
         nn.LayerNorm(width),
         nn.Linear(width, multiple * width, bias=False),
-        nn.GELU(),
+        ACT2FN[activation],
         nn.Linear(multiple * width, width, bias=False),
     )
 

@@ -4,7 +4,13 @@ from chiasm.visibility.blocks import DraftsApart, LatentBlock, WithinBlock
 from chiasm.visibility.causal import Causal, SameSegment, Window
 from chiasm.visibility.items import BeforeItem, ItemsSoFar, OwnUnit
 from chiasm.visibility.materialise import block_mask, dense_mask, dense_permission, materialise
-from chiasm.visibility.media import Everything, NotRole, PrecedingItem, VisualSeesQuestion
+from chiasm.visibility.media import (
+    Everything,
+    NamedItems,
+    NotRole,
+    PrecedingItem,
+    VisualSeesQuestion,
+)
 from chiasm.visibility.prefix import PromptKeys, PromptSeesPrompt
 from chiasm.visibility.sight import Sight
 from chiasm.visibility.zorro import Pure
@@ -17,6 +23,7 @@ __all__ = [
     "DraftsApart",
     "Everything",
     "LatentBlock",
+    "NamedItems",
     "NotRole",
     "PrecedingItem",
     "PromptKeys",

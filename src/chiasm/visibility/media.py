@@ -38,6 +38,16 @@ class PrecedingItem(Rule):
 
 
 @dataclass(frozen=True)
+class NamedItems(Rule):
+    """A row sees the items that it names: its `item` is a set of them, one bit each, and the
+    `item` of a media token is its own bit.
+    """
+
+    def permit(self, q: Side, k: Side) -> Tensor:
+        return (q.item & k.item) != 0
+
+
+@dataclass(frozen=True)
 class VisualSeesQuestion(Rule):
     """Media rows also see the user's text after them in the same turn, up to the answer's tag.
 
