@@ -130,6 +130,21 @@ CLAIMS: tuple[Claim, ...] = (
         unit="B",
     ),
     Claim(
+        slug="awaker",
+        figure="added parameters",
+        setting="Qwen2-VL-7B's decoder, low-rank experts and gates",
+        paper=2.79,
+        ours=lambda: bill("awaker").parameters.by_part["experts"] / GIGA,
+        unit="B",
+    ),
+    Claim(
+        slug="evev2",
+        figure="added parameters",
+        setting="Qwen2.5-7B, every weight of its layers doubled",
+        paper=6_525_618_176,
+        ours=lambda: bill("evev2").parameters.by_part["experts"],
+    ),
+    Claim(
         slug="aria",
         figure="parameters of the decoder",
         setting="28 layers, 64 routed and 2 shared experts, embeddings in",

@@ -1,0 +1,155 @@
+"""Experts as one grouped product against one expert after the other, side by side.
+
+For every number of experts and of rows, `execute` (rows sorted, `F.grouped_mm`) and
+`execute_slowly` (the per-expert loop) run the same routes through the same gated feed-forwards,
+forward, and forward with backward. They take turns, A, B, A, B, …, and medians are compared. Rows
+choose `--k` experts by random scores: shares are uneven, as a router's are.
+
+    python benchmarks/grouped_mm.py
+    python benchmarks/grouped_mm.py --experts 4 64 --rows 256 4096 --device cuda --dtype bfloat16
+"""
+
+import argparse
+import json
+import sys
+import time
+from collections.abc import Callable
+from datetime import date
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import torch
+
+from chiasm.catalogue.provenance import commit, machine, shareable, versions
+from chiasm.experts.execute import execute, execute_slowly
+from chiasm.experts.routes import Routes
+from chiasm.experts.selection import by_row
+from chiasm.experts.stacked import StackedFeedForward
+from chiasm.layers import GroupedLinear
+
+ROOT = Path(__file__).parents[1]
+WAYS = {"grouped": execute, "loop": execute_slowly}
+
+
+def main() -> int:
+    """Measures, prints, writes."""
+    options = _options()
+    if options.threads:
+        torch.set_num_threads(options.threads)
+    found = []
+    print(f"{'experts':>8}{'rows':>8}{'pass':>18}{'loop ms':>10}{'grouped ms':>12}{'times':>8}")
+    for experts in options.experts:
+        for rows in options.rows:
+            for name, taken in _measured(options, experts, rows).items():
+                medians = {way: median(times) for way, times in taken.items()}
+                faster = medians["loop"] / medians["grouped"]
+                found.append(
+                    {
+                        "experts": experts,
+                        "rows": rows,
+                        "pass": name,
+                        "seconds": medians,
+                        "samples": taken,
+                        "times_faster": faster,
+                    }
+                )
+                print(
+                    f"{experts:>8}{rows:>8}{name:>18}{1e3 * medians['loop']:>10.2f}"
+                    f"{1e3 * medians['grouped']:>12.2f}{faster:>8.2f}"
+                )
+    _write(options, found)
+    return 0
+
+
+def _measured(
+    options: argparse.Namespace, experts: int, rows: int
+) -> dict[str, dict[str, list[float]]]:
+    """Seconds by pass and way, in the order taken; the first turn warms up and is not kept."""
+    torch.manual_seed(options.seed)
+    number, device = getattr(torch, options.dtype), torch.device(options.device)
+    module = StackedFeedForward(
+        lambda site, width, out: GroupedLinear(experts, width, out),
+        options.width,
+        options.hidden,
+        gated=True,
+        activation="silu",
+    ).to(device, number)
+    x = torch.randn(rows, options.width, device=device, dtype=number, requires_grad=True)
+    scores = torch.randn(rows, experts, device=device).topk(min(options.k, experts))
+    routes = by_row(scores.indices, scores.values.softmax(-1), experts)
+    passes: dict[str, Callable[[Any], None]] = {
+        "forward": lambda way: _forward(way, x, routes, module),
+        "forward+backward": lambda way: _both(way, x, routes, module),
+    }
+    taken: dict[str, dict[str, list[float]]] = {n: {way: [] for way in WAYS} for n in passes}
+    for turn in range(options.repeats + 1):
+        for name, run in passes.items():
+            for label, way in WAYS.items():
+                _settle(device)
+                start = time.perf_counter()
+                run(way)
+                _settle(device)
+                if turn:
+                    taken[name][label].append(time.perf_counter() - start)
+    return taken
+
+
+@torch.no_grad()
+def _forward(way: Any, x: torch.Tensor, routes: Routes, module: StackedFeedForward) -> None:
+    way(x, routes, module)
+
+
+def _both(way: Any, x: torch.Tensor, routes: Routes, module: StackedFeedForward) -> None:
+    module.zero_grad(set_to_none=True)
+    x.grad = None
+    way(x, routes, module).square().sum().backward()
+
+
+def _settle(device: torch.device) -> None:
+    if device.type == "cuda":
+        torch.cuda.synchronize()
+
+
+def _write(options: argparse.Namespace, found: list[dict[str, Any]]) -> None:
+    out = options.out or ROOT / "results" / "grouped_mm" / f"{options.device}.json"
+    out.parent.mkdir(parents=True, exist_ok=True)
+    head, clean = commit(ROOT)
+    record = {
+        "command": shareable(["python", "benchmarks/grouped_mm.py", *sys.argv[1:]], ROOT),
+        "seed": options.seed,
+        "commit": head,
+        "clean": clean,
+        "date": date.today().isoformat(),
+        "machine": machine(),
+        "threads": torch.get_num_threads(),
+        "versions": versions(),
+        "metric": "median seconds, grouped product against one expert after the other",
+        "setting": {
+            name: getattr(options, name)
+            for name in ("width", "hidden", "k", "dtype", "device", "repeats")
+        },
+        "found": found,
+    }
+    out.write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
+    print(f"written to {out}")
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--experts", type=int, nargs="+", default=[4, 8, 16, 64])
+    parser.add_argument("--rows", type=int, nargs="+", default=[1, 64, 512, 4096])
+    parser.add_argument("--k", type=int, default=2, help="experts a row")
+    parser.add_argument("--width", type=int, default=256)
+    parser.add_argument("--hidden", type=int, default=512)
+    parser.add_argument("--dtype", default="float32", help="float32 or bfloat16")
+    parser.add_argument("--device", default="cpu")
+    parser.add_argument("--threads", type=int, default=2, help="0: as torch chooses")
+    parser.add_argument("--repeats", type=int, default=9)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--out", type=Path, help="default: results/grouped_mm/DEVICE.json")
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
