@@ -377,23 +377,30 @@ def _sample_rows(
                 generator = torch.Generator().manual_seed(piece.number)
                 pixels += [torch.randn(3, *v.target, generator=generator) for v in plan.views]
             rows.owners += rows_of_picture[piece]
-            columns = plan.grids[0][1]
-            for at in range(plan.placeholders):
-                rows.add(
-                    id=0,
-                    place=(0, at // columns, at % columns),
-                    modality=int(Modality.IMAGE),
-                    item=item,
-                    turn=piece.turn,
-                    role=int(Role.USER),
-                    segment=segment,
-                    position=position,
-                    source=entering,
-                )
-                position, entering = position + 1, entering + 1
-            for _ in range(plan.tokens):
-                at = len(rows.memory)
-                rows.memory.append({"modality": 1, "item": item, "position": at})
+            identity = dict(item=item, turn=piece.turn, role=int(Role.USER), segment=segment)
+            source, columns, shown = entering + plan.first_source, plan.grids[0][1], 0
+            for view, count in zip(plan.views, plan.rows_per_view, strict=True):
+                kinds = [Modality.TEXT] * bool(view.tag) + [Modality.IMAGE] * count
+                for kind in kinds:
+                    at = shown if kind is Modality.IMAGE else 0
+                    shown += kind is Modality.IMAGE
+                    rows.add(
+                        place=(0, at // columns, at % columns),
+                        id=view.unit if kind is Modality.TEXT else 0,
+                        modality=int(kind),
+                        unit=view.unit,
+                        position=position,
+                        source=-1 if kind is Modality.TEXT else source,
+                        **identity,
+                    )
+                    position, source = position + 1, source + (kind is Modality.IMAGE)
+            entering += max(plan.kept, plan.placeholders)
+            for view, count in zip(plan.views, plan.tokens_per_view, strict=True):
+                for _ in range(count):
+                    at = len(rows.memory)
+                    rows.memory.append(
+                        {"modality": 1, "item": item, "unit": view.unit, "position": at}
+                    )
             continue
         if piece.segment != segment:
             prefix = position if segment == SHARED else prefix
@@ -453,7 +460,7 @@ def _table(rows: list[list[dict[str, Any]]], valid: list[list[bool]]) -> TokenTa
     return TokenTable(
         modality=column("modality").reshape(shape),
         item=column("item"),
-        unit=torch.zeros(shape, dtype=torch.long),
+        unit=column("unit"),
         place=torch.tensor([[row.get("place", (0, 0, 0)) for row in sample] for sample in rows])
         .float()
         .reshape(*shape, 3),

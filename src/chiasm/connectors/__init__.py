@@ -16,7 +16,7 @@ from chiasm.connectors.pooled import MLPThenPool, PoolThenMLP
 from chiasm.connectors.query_ladder import QueryLadder
 from chiasm.connectors.raw import RawFeatures
 from chiasm.connectors.regions import Regions
-from chiasm.connectors.shuffle import ShuffleLinear, ShuffleSwiGLU
+from chiasm.connectors.shuffle import ShuffleLinear, ShuffleMLP, ShuffleSwiGLU
 from chiasm.connectors.temporal_scan import TemporalScan
 from chiasm.connectors.unchanged import Unchanged
 from chiasm.connectors.visual_table import VisualTable
@@ -43,6 +43,7 @@ __all__ = [
     "RawFeatures",
     "Regions",
     "ShuffleLinear",
+    "ShuffleMLP",
     "ShuffleSwiGLU",
     "Stage",
     "TemporalScan",

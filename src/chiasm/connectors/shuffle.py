@@ -131,3 +131,46 @@ class ShuffledSwiGLU(nn.Module):
         blocks = space_to_depth(features.tokens, features.grid, self.factor)
         values, gates = self.linear_1(self.layernorm(blocks)).chunk(2, -1)
         return Tokens(self.linear_2(values * self.activation(gates)))
+
+
+@dataclass(frozen=True, kw_only=True)
+class ShuffleMLP:
+    """W2 gelu(W1 s(x)) of every block s(x) of `factor x factor` tokens (NVLM, arXiv 2409.11402)."""
+
+    factor: int
+    layerwise: bool = False
+
+    @property
+    def conditioned(self) -> bool:
+        return False
+
+    def count(self, grid: tuple[int, int]) -> int:
+        rows, columns = _blocks(grid, self.factor)
+        return rows * columns
+
+    def width(self, width: int, host_width: int) -> int:
+        return host_width
+
+    def build(self, width: int, host_width: int) -> nn.Module:
+        return ShuffledMLP(self.factor, width, host_width)
+
+    def work(self, grid: tuple[int, int], width: int, host_width: int) -> Sequence[Work]:
+        tokens, wide = self.count(grid), width * self.factor**2
+        return (
+            linear("connector", "projection 1", tokens, wide, host_width),
+            linear("connector", "projection 2", tokens, host_width, host_width),
+        )
+
+
+class ShuffledMLP(nn.Module):
+    """`[image, token, width]` to `[image, token / factor^2, host width]`."""
+
+    def __init__(self, factor: int, width: int, host_width: int) -> None:
+        super().__init__()
+        self.factor = factor
+        self.linear_1 = nn.Linear(width * factor**2, host_width)
+        self.linear_2 = nn.Linear(host_width, host_width)
+
+    def connect(self, features: Features, asked: Asked | None = None) -> Tokens:
+        blocks = space_to_depth(features.tokens, features.grid, self.factor)
+        return Tokens(self.linear_2(nn.functional.gelu(self.linear_1(blocks))))

@@ -1,9 +1,12 @@
 """The sizes a count is for: token counts, and the identity of every row of the prompt."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from math import isqrt
 
 import torch
+from jaxtyping import Int
+from torch import Tensor
 
 from chiasm.errors import Misuse
 from chiasm.spec import Answers, Geometry, Size, geometry
@@ -76,11 +79,15 @@ def make_prompt(answers: Answers, text: int, visual: int | None, image: Size) ->
     item[:, first:] = int(bool(found.views))
     role = table.role.clone()
     role[:, -1] = int(Role.TAG)
-    table = replace(table, modality=media.long() * int(Modality.IMAGE), item=item, role=role)
+    unit = table.unit.clone()
+    unit[:, first : first + found.placeholders] = _units(found, found.rows_per_view)
+    kind = media.long() * int(Modality.IMAGE)
+    table = replace(table, modality=kind, item=item, unit=unit, role=role)
     table = answers.positions.number(table)
     memory = TokenTable.text(torch.ones(1, found.tokens, dtype=torch.bool))
     ones = torch.ones_like(memory.item)
-    memory = replace(memory, modality=ones * int(Modality.IMAGE), item=ones)
+    unit = _units(found, found.tokens_per_view).unsqueeze(0)
+    memory = replace(memory, modality=ones * int(Modality.IMAGE), item=ones, unit=unit)
     last = table.cut(slice(-1, None))
     step = replace(
         last,
@@ -89,6 +96,12 @@ def make_prompt(answers: Answers, text: int, visual: int | None, image: Size) ->
         position=last.position + 1,
     )
     return Prompt(found, text, table, memory, step)
+
+
+def _units(found: Geometry, counts: Sequence[int]) -> Int[Tensor, " row"]:
+    """The unit of each of so many rows a view."""
+    pairs = zip(found.views, counts, strict=False)
+    return torch.tensor([view.unit for view, count in pairs for _ in range(count)]).long()
 
 
 def squarest(tokens: int) -> tuple[int, int]:
@@ -102,8 +115,8 @@ def _geometry(answers: Answers, visual: int | None, image: Size) -> Geometry:
     if visual is None or not found.views:
         return found
     if visual == 0:
-        return Geometry((), (), (), 0, 0)
+        return Geometry((), (), (), (), 0)
     grid = squarest(visual)
     tokens = answers.connector.count(grid)
     kept = answers.compression.count(tokens)
-    return Geometry(found.views, (grid,), (tokens,), kept, answers.fusion.placeholders(kept))
+    return Geometry(found.views, (grid,), (tokens,), (kept,), answers.fusion.placeholders(kept))

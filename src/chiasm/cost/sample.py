@@ -28,7 +28,7 @@ def sample_inputs(
     rows = prompt.rows
     first, held = prompt.first_media_row, prompt.geometry.placeholders
     source = torch.full((1, rows), -1)
-    source[:, first : first + held] = torch.arange(held)
+    source[:, first : first + held] = prompt.geometry.first_source + torch.arange(held)
     ids = torch.randint(0, answers.host.vocabulary, (1, rows), generator=generator)
     inputs = Inputs(ids=ids, table=prompt.table, source=source)
     views = prompt.geometry.views

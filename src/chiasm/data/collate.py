@@ -13,7 +13,7 @@ from transformers import PreTrainedTokenizerBase
 
 from chiasm.data.example import Example, Picture, Turn
 from chiasm.data.latents import to_latent
-from chiasm.data.render import Rendered, render
+from chiasm.data.render import Rendered, render, text_ids
 from chiasm.data.rows import SIDE, SampleRows, place_image, place_latents
 from chiasm.data.template import Template
 from chiasm.data.views import picture, stack_views, view_pixels
@@ -190,8 +190,8 @@ class Collator:
             rows.latents.append(to_latent(shown.image, latent))
             position = place_latents(rows, latent, position, identity, self._clean)
         rows.images += shown.views
-        place_image(rows, shown.plan, position, identity)
-        return position + shown.plan.placeholders
+        tags = [text_ids(self.tokenizer, view.tag) for view in shown.plan.views]
+        return place_image(rows, shown.plan, position, identity, tags)
 
     def _draw(
         self,

@@ -82,6 +82,11 @@ def render_example(
         raise type(error)(f"example {example.id!r}: {error}") from None
 
 
+def text_ids(tokenizer: PreTrainedTokenizerBase, text: str) -> list[int]:
+    """The ids of a text by itself, special tokens not looked for."""
+    return [token for token, _ in _encoded(tokenizer, len(tokenizer), text)] if text else []
+
+
 def _tokenised(tokenizer: PreTrainedTokenizerBase, run: list[Piece]) -> list[Rendered]:
     """The ids of adjoining texts tokenised as one, each id labelled by its last character."""
     text = "".join(piece.value for piece in run)

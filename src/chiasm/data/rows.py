@@ -28,6 +28,8 @@ class SampleRows:
     """The latent rows `[row, channel]` of each picture that enters as latents, in order."""
     memory: list[tuple[int, int, float, float, float]] = field(default_factory=list)
     """(item, unit, t, y, x) of every memory token."""
+    entered: int = 0
+    """Kept tokens of the images so far."""
     ends: list[int] = field(default_factory=list)
     """The last row of each segment: where an answer would continue."""
 
@@ -59,27 +61,47 @@ def place_latents(
     return position + count
 
 
-def place_image(rows: SampleRows, plan: Geometry, position: int, identity: dict[str, int]) -> None:
-    """The placeholder rows of one image, and its memory tokens."""
-    base = sum(1 for source in rows.source if source >= 0)
-    count = plan.placeholders
-    rows.add([0] * count, position, False, modality=int(Modality.IMAGE), **identity)
-    each = count // max(1, len(plan.views))
-    if count:
-        rows.source[-count:] = range(base, base + count)
-        rows.columns["unit"][-count:] = [at // each for at in range(count)]
-    places = [spot for at in range(len(plan.views)) for spot in _spots(plan, at)]
-    rows.memory += [(identity["item"], unit, 0.0, y, x) for unit, y, x in places]
-    if len(places) == count:
-        rows.place[-count:] = [(0.0, y, x) for _, y, x in places]
+def place_image(
+    rows: SampleRows,
+    plan: Geometry,
+    position: int,
+    identity: dict[str, int],
+    tags: Sequence[Sequence[int]],
+) -> int:
+    """One image's rows, view by view after the view's tag, and its memory tokens.
+
+    Returns the position after them.
+    """
+    source, spots = rows.entered + plan.first_source, []
+    for view, tag, count, grid, tokens in zip(
+        plan.views, tags, plan.rows_per_view, plan.grids, plan.tokens_per_view, strict=True
+    ):
+        rows.add(tag, position, False, unit=view.unit, **identity)
+        position += len(tag)
+        rows.add(
+            [0] * count,
+            position,
+            False,
+            modality=int(Modality.IMAGE),
+            unit=view.unit,
+            **identity,
+        )
+        if count:
+            rows.source[-count:] = range(source, source + count)
+        places = _spots(grid, tokens)
+        if len(places) == count:
+            rows.place[-count:] = [(0.0, y, x) for y, x in places]
+        spots += [(identity["item"], view.unit, 0.0, y, x) for y, x in places]
+        position, source = position + count, source + count
+    rows.memory += spots
+    rows.entered += max(plan.kept, plan.placeholders)
+    return position
 
 
-def _spots(plan: Geometry, view: int) -> list[tuple[int, float, float]]:
-    """(view, y, x) of a view's tokens, line by line of its grid.
+def _spots(grid: tuple[int, int], count: int) -> list[tuple[float, float]]:
+    """(y, x) of a view's tokens, line by line of its grid.
 
     Tokens beyond the grid (marks) continue its lines; fewer tokens than patches stand in one row.
     """
-    rows, columns = plan.grids[view]
-    count = plan.tokens_per_view[view]
-    columns = columns if rows * columns <= count else count
-    return [(view, float(at // columns), float(at % columns)) for at in range(count)]
+    columns = grid[1] if grid[0] * grid[1] <= count else count
+    return [(float(at // columns), float(at % columns)) for at in range(count)]

@@ -1,5 +1,6 @@
 """Question 3: where do tokens enter? In the sequence, as a layer's memory, or fused beforehand."""
 
+from chiasm.fusion.between import DualCrossAttention
 from chiasm.fusion.coattention import CoAttention
 from chiasm.fusion.gated import GatedCrossAttention
 from chiasm.fusion.gated_blocks import GatedBlocks
@@ -11,10 +12,13 @@ from chiasm.fusion.residual import ResidualAttention
 from chiasm.fusion.sequence import InSequence, VisualPath
 from chiasm.fusion.single_stream import SingleStream
 from chiasm.fusion.slow_fast import SlowFast
+from chiasm.fusion.thumbnail import ThumbnailInline
 from chiasm.fusion.tied import TiedMemory
 from chiasm.fusion.vacant import VacantRows
 
 __all__ = [
+    "DualCrossAttention",
+    "ThumbnailInline",
     "CoAttention",
     "GatedBlocks",
     "GatedCrossAttention",

@@ -77,3 +77,18 @@ LAYERED_NANO = VisionTransformer(
 
 LAYERED_SMOL = VisionTransformer(patch=16, width=384, depth=6, heads=6, ff_width=1536)
 """The same without a stem, at ViT-S's width."""
+
+INTERN_VIT_6B_448 = TransformersVision(
+    model_type="clip_vision_model",
+    settings=(
+        ("hidden_size", 3200),
+        ("image_size", 448),
+        ("intermediate_size", 12_800),
+        ("num_attention_heads", 25),
+        ("num_hidden_layers", 45),
+        ("patch_size", 14),
+    ),
+    taps=(-1,),
+)
+"""InternViT-6B's sizes in CLIP's blocks: 32 x 32 tokens; its layer scale and norms of queries and
+keys, a few thousand numbers a layer, are left out."""

@@ -88,6 +88,8 @@ QWEN2_7B = Host(
     family="qwen2",
 )
 
+QWEN2_72B = replace(QWEN2_7B, width=8192, depth=80, heads=64, kv_heads=8, ff_width=29_568)
+
 IDEFICS2_MISTRAL = replace(MISTRAL_7B, vocabulary=32_003)
 """Mistral-7B with Idefics2's three further words."""
 

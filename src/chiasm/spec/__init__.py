@@ -14,10 +14,12 @@ from chiasm.spec.answers import Answers, Scale, scale_named
 from chiasm.spec.geometry import (
     EqualArea,
     Fixed,
+    Frames,
     Geometry,
     NativeResolution,
     NoViews,
     Size,
+    Tiles,
     View,
     Views,
     WholePatches,
@@ -42,6 +44,7 @@ __all__ = [
     "Experts",
     "EqualArea",
     "Fixed",
+    "Frames",
     "Fusion",
     "Geometry",
     "Head",
@@ -68,4 +71,5 @@ __all__ = [
     "registered",
     "scale_named",
     "system",
+    "Tiles",
 ]

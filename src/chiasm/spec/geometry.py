@@ -3,7 +3,8 @@
 Data, model, cost and server all call `geometry`; there is no second count anywhere.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import pairwise
 from math import isqrt
 from typing import Protocol, runtime_checkable
 
@@ -19,6 +20,10 @@ class View:
     """(top, left, bottom, right) in fractions of the source."""
     target: Size
     kind: str
+    unit: int = 0
+    """Which frame or tile of the image it is, as the token table says it."""
+    tag: str = ""
+    """Text that is written before its tokens."""
 
 
 @runtime_checkable
@@ -72,7 +77,7 @@ class NativeResolution:
             for top, bottom, height in _halves(size[0])
             for left, right, width in _halves(size[1])
         )
-        return (*tiles, whole)
+        return tuple(replace(view, unit=at) for at, view in enumerate((*tiles, whole)))
 
     def _fit(self, size: Size) -> Size:
         height, width = size
@@ -82,6 +87,72 @@ class NativeResolution:
         elif height > width and height > self.longest:
             height, width = self.longest, int(self.longest * aspect)
         return max(height, self.shortest), max(width, self.shortest)
+
+
+@dataclass(frozen=True)
+class Frames:
+    """A clip as one picture of `count` frames, one above the other: each is a view of its own."""
+
+    count: int
+    height: int
+    width: int
+
+    def plan(self, size: Size) -> tuple[View, ...]:
+        _check(size)
+        edges = [at / self.count for at in range(self.count + 1)]
+        boxes = [(top, 0.0, bottom, 1.0) for top, bottom in pairwise(edges)]
+        target = self.height, self.width
+        return tuple(View(box, target, "frame", unit=at) for at, box in enumerate(boxes))
+
+
+@dataclass(frozen=True)
+class Tiles:
+    """At most `most` square tiles in the grid nearest the image's shape, then the whole image as a
+    thumbnail (NVLM, arXiv 2409.11402); each is preceded by its tag, as text.
+
+    Of grids as near as each other the one with more tiles is taken, if the image has over half of
+    the pixels that they hold. Tiles are units 1, 2, …, the thumbnail is unit `most + 1`; an image
+    that fills no more than one tile is its thumbnail alone.
+    """
+
+    side: int
+    most: int
+
+    def plan(self, size: Size) -> tuple[View, ...]:
+        _check(size)
+        rows, columns = self._grid(size)
+        target = self.side, self.side
+        tiles = tuple(
+            View(
+                (row / rows, column / columns, (row + 1) / rows, (column + 1) / columns),
+                target,
+                "tile",
+                unit=row * columns + column + 1,
+                tag=f"<tile_{row * columns + column + 1}>",
+            )
+            for row in range(rows)
+            for column in range(columns)
+        )
+        whole = View(_WHOLE, target, "thumbnail", unit=self.most + 1, tag="<tile_global_thumbnail>")
+        return (*tiles, whole) if rows * columns > 1 else (whole,)
+
+    def _grid(self, size: Size) -> tuple[int, int]:
+        """Rows and columns of tiles; compared by integers, so that no platform rounds apart."""
+        height, width = size
+        grids = [
+            (rows, columns)
+            for rows in range(1, self.most + 1)
+            for columns in range(1, self.most // rows + 1)
+        ]
+        best = grids[0]
+        for rows, columns in sorted(grids, key=lambda grid: grid[0] * grid[1]):
+            # |width / height - columns / rows|, times height * rows * best rows.
+            here = abs(width * rows - columns * height) * best[0]
+            there = abs(width * best[0] - best[1] * height) * rows
+            roomy = 2 * height * width > self.side**2 * rows * columns
+            if here < there or (here == there and roomy):
+                best = rows, columns
+        return best
 
 
 @dataclass(frozen=True)
@@ -142,10 +213,30 @@ class Geometry:
     views: tuple[View, ...]
     grids: tuple[tuple[int, int], ...]
     tokens_per_view: tuple[int, ...]
-    kept: int
+    kept_per_view: tuple[int, ...]
     """Tokens left by compression."""
     placeholders: int
-    """Rows the image occupies in the sequence."""
+    """Rows the image occupies in the sequence; fewer than the kept tokens stand for the last."""
+
+    @property
+    def kept(self) -> int:
+        """Tokens left by compression, over all views."""
+        return sum(self.kept_per_view)
+
+    @property
+    def first_source(self) -> int:
+        """The kept token that the first of these rows stands for."""
+        return max(0, self.kept - self.placeholders)
+
+    @property
+    def rows_per_view(self) -> tuple[int, ...]:
+        """How many of these rows stand for each view's tokens; spare rows count to the last."""
+        left, rows = self.placeholders, list[int]()
+        for kept in reversed(self.kept_per_view):
+            rows.append(min(left, kept))
+            left -= rows[-1]
+        rows[:1] = [rows[0] + left] if rows else []
+        return tuple(reversed(rows))
 
     @property
     def tokens(self) -> int:
@@ -187,8 +278,8 @@ def geometry(answers: _Counts, size: Size) -> Geometry:
     views = answers.views.plan(size)
     grids = tuple(answers.encoder.grid(view.target) for view in views)
     counts = tuple(answers.connector.count(grid) for grid in grids)
-    kept = sum(answers.compression.count(count) for count in counts)
-    return Geometry(views, grids, counts, kept, answers.fusion.placeholders(kept))
+    kept = tuple(answers.compression.count(count) for count in counts)
+    return Geometry(views, grids, counts, kept, answers.fusion.placeholders(sum(kept)))
 
 
 def _check(size: Size) -> None:

@@ -2,7 +2,7 @@
 
 from chiasm.visibility.blocks import DraftsApart, LatentBlock, WithinBlock
 from chiasm.visibility.causal import Causal, SameSegment, Window
-from chiasm.visibility.items import BeforeItem, ItemsSoFar, OwnUnit
+from chiasm.visibility.items import BeforeItem, InUnit, ItemsSoFar, OwnTile, OwnUnit
 from chiasm.visibility.materialise import block_mask, dense_mask, dense_permission, materialise
 from chiasm.visibility.media import (
     Everything,
@@ -17,7 +17,9 @@ from chiasm.visibility.zorro import Pure
 
 __all__ = [
     "BeforeItem",
+    "InUnit",
     "ItemsSoFar",
+    "OwnTile",
     "OwnUnit",
     "Causal",
     "DraftsApart",

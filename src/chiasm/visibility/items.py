@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from chiasm.stream import Rule
+from chiasm.stream import Modality, Rule
 from chiasm.stream.rule import Side
 
 
@@ -34,3 +34,25 @@ class OwnUnit(Rule):
 
     def permit(self, q: Side, k: Side) -> Tensor:
         return (q.item == k.item) & (q.unit == k.unit)
+
+
+@dataclass(frozen=True)
+class InUnit(Rule):
+    """The row that is seen belongs to one frame or tile of its item."""
+
+    unit: int
+
+    def permit(self, q: Side, k: Side) -> Tensor:
+        return k.unit == self.unit
+
+
+@dataclass(frozen=True)
+class OwnTile(Rule):
+    """A tile's tag sees the tokens of its tile; every other row those of its image, the last that
+    starts before it (NVLM, arXiv 2409.11402). Tiles are units 1, 2, …; a text row of such a unit is
+    a tag.
+    """
+
+    def permit(self, q: Side, k: Side) -> Tensor:
+        tag = (q.modality == int(Modality.TEXT)) & (q.unit > 0)
+        return (q.item == k.item) & (~tag | (q.unit == k.unit))
