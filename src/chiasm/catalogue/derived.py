@@ -36,11 +36,22 @@ def architecture(of: System) -> tuple[str, ...]:
     model = build(answers, device="meta", seed=None)
     stack, fusion = cast(Stack, model.decoder.stack), answers.fusion
     straight = all(plan.complete for plan in stack.plans)
-    reads = fusion.reads_memory and straight and len(stack.before) > 0
+    mapped = any(isinstance(module, nn.Linear) for module in stack.before.modules())
     found: list[str] = []
-    if reads or len(stack.between) or isinstance(model.decoder, LockStep):
+    if (
+        (fusion.reads_memory and straight and mapped)
+        or len(stack.between)
+        or isinstance(model.decoder, LockStep)
+    ):
         found.append("A")
-    if not straight or len(stack.joined) or len(stack.beside) or _own_weights(of) > OWN_WEIGHTS:
+    inside = fusion.reads_memory and not found and model.decoder.prologue is None
+    if (
+        not straight
+        or inside
+        or len(stack.joined)
+        or len(stack.beside)
+        or _own_weights(of) > OWN_WEIGHTS
+    ):
         found.append("B")
     whole = fusion.enters and Modality.IMAGE in stack.plans[0].query.modalities
     latents = answers.head.context is Context.ALWAYS
