@@ -70,6 +70,8 @@ class Bill:
     weight_bytes: int
     peak_bytes_predicted: int
     """Weights, keys and values, and the largest activations of a prefill (see `activations`)."""
+    picture_step_flops: int
+    """One step of a drawn picture beside the cached prompt, a mean over steps; 0: nothing draws."""
 
     @property
     def prefill_flops(self) -> int:
@@ -125,6 +127,7 @@ class Bill:
             "decoder_flops": self.part_flops("decoder"),
             "head_flops": self.head_row_flops,
             "decode_flops": self.decode_flops,
+            "picture_step_flops": self.picture_step_flops,
             "kv_bytes": self.kv_bytes,
             "weight_bytes": self.weight_bytes,
             "peak_bytes_predicted": self.peak_bytes_predicted,

@@ -4,6 +4,7 @@ from chiasm.assemble import build
 from chiasm.backbone import Hierarchy
 from chiasm.cost.activations import peak_bytes
 from chiasm.cost.bill import Bill
+from chiasm.cost.drawing import picture_step_flops
 from chiasm.cost.geometry import Prompt, make_prompt
 from chiasm.cost.parameters import count_parameters
 from chiasm.cost.prefill import decode_lines, prefill_lines
@@ -63,6 +64,7 @@ def count(
         kv_bytes=kept,
         weight_bytes=parameters.total * size,
         peak_bytes_predicted=peak_bytes(model, prompt, size, parameters.total * size, kept),
+        picture_step_flops=picture_step_flops(model, prompt),
     )
 
 

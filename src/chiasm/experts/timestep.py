@@ -1,7 +1,7 @@
 """Timestep experts: a latent row passes the layers of its time's group only (LaTtE-Flow)."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -56,7 +56,11 @@ class TimestepExperts:
         return self.copies.idle(host, modality)
 
     def work(self, host: Host, layer: int, rows: LayerRows, name: str) -> Sequence[Work]:
-        return self.copies.work(host, layer, rows, name)
+        """Of latent rows alone, the mean over a picture's steps: one in K runs the layer."""
+        work = self.copies.work(host, layer, rows, name)
+        if set(rows.query) != {Modality.LATENT}:
+            return work
+        return tuple(replace(line, macs=line.macs // self.times) for line in work)
 
 
 class TimestepWeights:

@@ -1,7 +1,11 @@
 """The latent of a picture as rows: patches of an autoencoder's cells, or of the pixels."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+
+from chiasm.spec.host import Host
+from chiasm.spec.work import Work
 
 
 class Context(StrEnum):
@@ -65,3 +69,6 @@ class DrawsNothing:
     @property
     def context(self) -> Context:
         return Context.NEVER
+
+    def latent_work(self, host: Host) -> Sequence[Work]:
+        return ()
