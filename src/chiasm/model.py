@@ -190,6 +190,9 @@ class Model(nn.Module):
         if drawn is not None:
             said, right = self.velocity(hidden[drawn.rows]), drawn.velocity[drawn.rows]
             parts["velocity"] = objective.judge_velocity(said, right, drafts)
+        align = getattr(self.connector, "align", None)
+        if align is not None:
+            collected.add("alignment", align(hidden, inputs))
         share = float(taught.sum()) / total if total else 1.0
         layers = {name: share * loss for name, loss in collected.named.items()}
         main = torch.stack([*parts.values()]).sum()

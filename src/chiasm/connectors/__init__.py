@@ -1,5 +1,6 @@
 """Question 2: how do features become tokens of the host? One verb, `connect`."""
 
+from chiasm.connectors.aligned_queries import AlignedQueries
 from chiasm.connectors.aria import AriaConnector
 from chiasm.connectors.code_embedding import CodeEmbedding
 from chiasm.connectors.fused import FusedMLP
@@ -23,6 +24,7 @@ from chiasm.connectors.visual_table import VisualTable
 from chiasm.connectors.zorro_hip import Stage, ZorroHiP
 
 __all__ = [
+    "AlignedQueries",
     "Marked",
     "QueryLadder",
     "LearnedRows",
