@@ -5,6 +5,7 @@ from chiasm.encoders.colour_codes import ColourCodes
 from chiasm.encoders.conv_patches import ConvPatches
 from chiasm.encoders.efficientnet_lite import EfficientNetLite0
 from chiasm.encoders.frames import FrameStack
+from chiasm.encoders.grid_vision import GridVision
 from chiasm.encoders.image_bytes import ImageBytes
 from chiasm.encoders.latent_stack import LatentStack
 from chiasm.encoders.levels import Levels
@@ -22,6 +23,7 @@ __all__ = [
     "EfficientNetLite0",
     "FrameStack",
     "ImageBytes",
+    "GridVision",
     "LatentStack",
     "Levels",
     "NoEncoder",

@@ -83,6 +83,22 @@ def sized(answers: Answers, counts: Sequence[int], generator: torch.Generator) -
     return Shown(media, [[next(marks) for _ in range(count)] for count in counts])
 
 
+def gridded(answers: Answers, counts: Sequence[int], generator: torch.Generator) -> Shown:
+    """`pixel_values` of all images' patches in a row, and the `image_grid_thw` of each image."""
+    encoder: Any = answers.encoder
+    config = encoder.config
+    merge, sides = config.spatial_merge_size, [(2, 3), (1, 2), (3, 1)]
+    grids = [(1, r * merge, c * merge) for r, c in (sides * sum(counts))[: sum(counts)]]
+    pixels = 3 * config.temporal_patch_size * config.patch_size**2
+    patches = sum(rows * columns for _, rows, columns in grids)
+    marks = iter([rows * columns // merge**2 for _, rows, columns in grids])
+    media = {
+        "pixel_values": _noise((patches, pixels), generator),
+        "image_grid_thw": torch.tensor(grids),
+    }
+    return Shown(media, [[next(marks) for _ in range(count)] for count in counts])
+
+
 def named(answers: Answers, counts: Sequence[int], generator: torch.Generator) -> Shown:
     """`[sample, image, 3, height, width]`, zeros where a sample has fewer; no image tokens.
 

@@ -10,6 +10,7 @@ from chiasm.backbone import Cache, GrowingCache
 from chiasm.errors import ChiasmError
 from chiasm.hub.tokens import SpecialTokens
 from chiasm.spec import Answers
+from chiasm.spec.answer import Positions
 from chiasm.stream import Inputs, Modality, TokenTable
 
 
@@ -22,6 +23,8 @@ class Past:
     """Which rows so far are real."""
     items: Int[Tensor, "batch 1"] | None = None
     """Media items of each sample so far, or those that its last row names."""
+    table: TokenTable | None = None
+    """The rows so far, numbered in reading order."""
     by_sight: bool = False
     """Whether rows name the images that they read."""
 
@@ -126,10 +129,11 @@ def within(sizes: list[tuple[int, int]], pixels: Tensor) -> Bool[Tensor, "image 
 def assemble(
     ids: Int[Tensor, "batch token"],
     mask: Int[Tensor, "batch row"] | None,
-    position_ids: Int[Tensor, "batch token"] | None,
+    position_ids: Int[Tensor, "*axis batch token"] | None,
     seen: Pictures | None,
     tokens: SpecialTokens,
     past: Past,
+    positions: Positions,
 ) -> Inputs:
     """The inputs of one call, which are noted in `past`. `mask` covers its rows and this call's.
 
@@ -149,14 +153,12 @@ def assemble(
         # Where an image takes no row, its mark is read by nobody and holds no position.
         valid = torch.cat([valid[:, :length], valid[:, length:] & ~marks], 1)
     table = TokenTable.text(valid).cut(slice(length, None))
-    if position_ids is not None:
-        position = position_ids.expand_as(ids).float().unsqueeze(-1)
-        table = replace(table, position=position)
     first = torch.zeros_like(ids[:, :1]) if past.items is None else past.items
     past.valid, past.items = valid, first
     source = torch.full_like(ids, -1)
     if seen is None:
-        return Inputs(ids=ids, table=replace(table, item=table.item + first), source=source)
+        table = replace(table, item=table.item + first)
+        return Inputs(ids=ids, table=_placed(table, position_ids, past, positions), source=source)
     counts = _items(marks, seen)
     owners, running = _owners(counts, ids.device), marks.long().cumsum(1)
     # An image's rows are numbered together; text rows count the images that start before them.
@@ -177,13 +179,47 @@ def assemble(
         table = replace(table, modality=modality, place=place)
     return Inputs(
         ids=ids,
-        table=table,
+        table=_placed(table, position_ids, past, positions),
         source=source,
         images=seen.pixels,
         image_valid=seen.valid,
         owners=owners,
         memory=_memory(owners, seen, first),
     )
+
+
+def _placed(
+    table: TokenTable, position_ids: Tensor | None, past: Past, positions: Positions
+) -> TokenTable:
+    """The call's rows where they stand: as told, else as `positions` numbers all rows so far."""
+    whole = table if past.table is None else past.table.append(table)
+    length = whole.shape[1] - table.shape[1]
+    past.table = whole
+    if position_ids is None:
+        return positions.number(whole).cut(slice(length, None))
+    told = position_ids.float()
+    if told.dim() == 3:
+        return replace(table, position=told[-positions.axes :].movedim(0, -1))
+    each = told.expand(table.shape).unsqueeze(-1)
+    return replace(table, position=each.expand(-1, -1, positions.axes))
+
+
+def gridded(pixel_values: Tensor | None, grids: Tensor, merge: int) -> Pictures | None:
+    """Images as the patches of all of them, and the (frames, rows, columns) of patches of each.
+
+    Raises:
+        ChiasmError: several frames, or patches that the grids do not count.
+    """
+    if pixel_values is None:
+        return None
+    if int(grids.prod(-1).sum()) != len(pixel_values) or bool((grids[:, 0] != 1).any()):
+        raise ChiasmError(
+            f"image_grid_thw tells {int(grids.prod(-1).sum())} patches, pixel_values holds "
+            f"{len(pixel_values)}; give images of one frame each"
+        )
+    sides = [(int(rows) // merge, int(columns) // merge) for _, rows, columns in grids.tolist()]
+    counts = [rows * columns for rows, columns in sides]
+    return Pictures(pixel_values, grids, sides, counts, counts)
 
 
 def valid_rows(ids: Tensor, mask: Tensor | None, past: Past) -> Bool[Tensor, "batch row"]:

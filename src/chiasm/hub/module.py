@@ -1,6 +1,7 @@
 """A chiasm model behind the keyword inputs and outputs of transformers' own models."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from jaxtyping import Bool, Float, Int
@@ -9,7 +10,7 @@ from transformers.modeling_outputs import BaseModelOutputWithPast, CausalLMOutpu
 
 from chiasm.decoding import Sampling, generate
 from chiasm.errors import ChiasmError, Misuse
-from chiasm.hub.inputs import Past, assemble, pictures
+from chiasm.hub.inputs import Past, assemble, gridded, pictures
 from chiasm.hub.sight import assemble_by_sight
 from chiasm.hub.tokens import SpecialTokens
 from chiasm.model import Model
@@ -49,6 +50,8 @@ class KeywordModel(nn.Module):
         image_sizes: Int[Tensor, "image 2"] | None = None,
         pixel_mask: Bool[Tensor, "image height width"] | None = None,
         image_attention_mask: Bool[Tensor, "batch token image"] | None = None,
+        image_grid_thw: Int[Tensor, "image 3"] | None = None,
+        mm_token_type_ids: Int[Tensor, "batch token"] | None = None,
         labels: Int[Tensor, "batch token"] | None = None,
         use_cache: bool | None = None,
         logits_to_keep: int | Tensor = 0,
@@ -59,6 +62,8 @@ class KeywordModel(nn.Module):
         `labels` are shifted inside, -100 is not taught; the loss is the mean over the taught rows.
         A cache is returned unless the model is training or `use_cache` is False; it may be passed
         back with the next rows alone, and is extended in place.
+
+        `mm_token_type_ids` say what the ids say already, and are not read.
 
         Raises:
             ChiasmError: image tokens and images, mask and rows that do not fit, with both counts.
@@ -73,6 +78,7 @@ class KeywordModel(nn.Module):
             (ids, attention_mask, position_ids),
             (pixel_values, _either(pixel_attention_mask, pixel_mask), image_sizes),
             image_attention_mask,
+            image_grid_thw,
             past,
         )
         self._refuse_far(inputs)
@@ -98,6 +104,8 @@ class KeywordModel(nn.Module):
         image_sizes: Int[Tensor, "image 2"] | None = None,
         pixel_mask: Bool[Tensor, "image height width"] | None = None,
         image_attention_mask: Bool[Tensor, "batch token image"] | None = None,
+        image_grid_thw: Int[Tensor, "image 3"] | None = None,
+        mm_token_type_ids: Int[Tensor, "batch token"] | None = None,
         *,
         max_new_tokens: int = 20,
         do_sample: bool = False,
@@ -120,6 +128,7 @@ class KeywordModel(nn.Module):
             (input_ids, attention_mask, None),
             (pixel_values, _either(pixel_attention_mask, pixel_mask), image_sizes),
             image_attention_mask,
+            image_grid_thw,
             Past(),
         )
         made = generate(
@@ -139,15 +148,22 @@ class KeywordModel(nn.Module):
         rows: tuple[Tensor, Tensor | None, Tensor | None],
         images: tuple[Tensor | None, Tensor | None, Tensor | None],
         sight: Tensor | None,
+        grids: Tensor | None,
         past: Past,
     ) -> Inputs:
-        """Ids, their mask and positions; pixels, their mask and sizes; which rows read which."""
+        """Ids, their mask and positions; pixels, their mask and sizes; which rows read which; the
+        grids of patches that are all images' in a row.
+        """
         answers = self.model.answers
         past.by_sight = past.by_sight or sight is not None
         if past.by_sight:
             return assemble_by_sight(answers, *rows, images[0], sight, past)
-        seen = pictures(answers, *images, around=len(self.tokens.indicators))
-        return assemble(*rows, seen, self.tokens, past)
+        if grids is None:
+            seen = pictures(answers, *images, around=len(self.tokens.indicators))
+        else:
+            encoder: Any = answers.encoder
+            seen = gridded(images[0], grids, encoder.config.spatial_merge_size)
+        return assemble(*rows, seen, self.tokens, past, answers.positions)
 
     def _ids(self, input_ids: Tensor | None, inputs_embeds: Tensor | None) -> Tensor:
         if (input_ids is None) == (inputs_embeds is None):

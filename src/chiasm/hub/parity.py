@@ -145,9 +145,10 @@ def _decoder_stages(
         _connected(ours, theirs, format) as connected,
         _entered(model.decoder, text.layers[0]) as entered,
     ):
-        output, reference = _both(
-            ours, theirs, {**words, **shown.media, **sights(shown, real.shape[1])}
-        )
+        media = {**shown.media, **sights(shown, real.shape[1])}
+        if "image_grid_thw" in media:
+            media["mm_token_type_ids"] = (words["input_ids"] == ours.tokens.image).long()
+        output, reference = _both(ours, theirs, {**words, **media})
     stages = [Stage("embeddings", _hidden(mine["embeddings"][real], his["embeddings"][real]))]
     stages += connected()
     if model.answers.fusion.enters:

@@ -3,6 +3,7 @@
 from chiasm.positions.apart import Apart
 from chiasm.positions.by_block import OnePerBlock
 from chiasm.positions.grid import Grid
+from chiasm.positions.multimodal_rotary import MultimodalRotary
 from chiasm.positions.sequential import Sequential
 
-__all__ = ["Apart", "Grid", "OnePerBlock", "Sequential"]
+__all__ = ["Apart", "Grid", "MultimodalRotary", "OnePerBlock", "Sequential"]
