@@ -79,7 +79,7 @@ class DualTower:
     def work(self, host: Host, layer: int, rows: LayerRows, name: str) -> Sequence[Work]:
         if Keys(self.keys) is Keys.MODALITY:
             return rows.work(host, name)
-        keys = sum(rows.key_value.values())
+        every = max(1, sum(rows.query.values()))
         bills: list[Work] = []
         for tower, kind in zip(("text", "vision"), self.kinds, strict=True):
             queries = rows_in(rows.query, kind)
@@ -88,7 +88,7 @@ class DualTower:
                 query=_only(rows.query, kind),
                 output=_only(rows.output, kind),
                 feed_forward=_only(rows.feed_forward, kind),
-                pairs=queries * keys,
+                pairs=rows.pairs * queries // every,
             )
             bills += own.work(host, f"{name} {tower}")
         return tuple(bills)
