@@ -1,4 +1,5 @@
 import io
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -80,3 +81,16 @@ def test_the_bar_goes_with_the_run(capsys: pytest.CaptureFixture[str]) -> None:
 
 def test_without_a_terminal_there_are_lines() -> None:
     assert type(display.default()) is display.Lines
+
+
+def test_the_layers_own_losses_stand_beside_the_loss() -> None:
+    out = io.StringIO()
+    lines = display.Lines(out)
+    lines.step(replace(step(3), auxiliary={"balance": 0.0125, "z": 3e-5}))
+    lines.close()
+    assert "balance 0.0125  z 3e-05  " in out.getvalue()
+    plain = io.StringIO()
+    without = display.Lines(plain)
+    without.step(step(3))
+    without.close()
+    assert out.getvalue().replace("balance 0.0125  z 3e-05  ", "") == plain.getvalue()

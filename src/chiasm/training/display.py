@@ -79,8 +79,9 @@ class Lines:
 
     def _print(self, metrics: Metrics) -> None:
         self._last, self._shown = time.monotonic(), metrics.step
+        besides = "".join(f"{name} {value:.4g}  " for name, value in metrics.auxiliary.items())
         self.note(
-            f"{metrics.progress:4.0%}  step {metrics.step:,}  loss {metrics.loss:.4f}  "
+            f"{metrics.progress:4.0%}  step {metrics.step:,}  loss {metrics.loss:.4f}  {besides}"
             f"{metrics.tokens_per_second:,.0f} tokens/s  {_left(metrics)} left"
         )
 
