@@ -17,6 +17,8 @@ from transformers.models.perceiver.modeling_perceiver import (
 import chiasm
 from chiasm.errors import ChiasmError
 
+pytestmark = pytest.mark.evidence(slug="perceiver", grade="matches")
+
 
 def config(seed: int, **changes: Any) -> Any:
     """Random tiny sizes: heads, widths of keys and values, runs, activations."""
