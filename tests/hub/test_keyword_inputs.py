@@ -20,9 +20,10 @@ from chiasm.hub.tokens import SpecialTokens
 from chiasm.spec import registered
 
 QUESTION = "what color is the shape?"
-# Systems whose media rows look at rows by role, which input ids alone do not tell.
-BY_ROLE = {"aki"}
-SLUGS = sorted(set(registered()) - BY_ROLE - {"text-only"})
+# Input ids alone do not tell roles (whom rows of these systems look at), drafts of pictures, an
+# image's bytes, or which tiles are views of one image.
+UNTOLD = {"aki", "vilbert", "zorro", "bagel", "latte-flow", "x-fusion", "mblm", "nvlm"}
+SLUGS = sorted(set(registered()) - UNTOLD - {"text-only"})
 
 
 @pytest.mark.parametrize("slug", SLUGS)

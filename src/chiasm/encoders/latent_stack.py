@@ -53,10 +53,10 @@ class LatentStack:
                 f"of which there are {self.repeats}"
             )
 
-    def read_sizes(self, array_width: int) -> "ReadSizes":
+    def read_sizes(self, array_width: int) -> "_ReadSizes":
         """Of a cross-attention to elements of `array_width`."""
         keys = self.cross_key_width or array_width
-        return ReadSizes(
+        return _ReadSizes(
             self.width,
             array_width,
             keys,
@@ -65,11 +65,11 @@ class LatentStack:
             self.cross_ff_multiple,
         )
 
-    def layer_sizes(self) -> "ReadSizes":
+    def layer_sizes(self) -> "_ReadSizes":
         """Of a self-attention among latents."""
         keys = self.key_width or self.width
         values = self.value_width or keys
-        return ReadSizes(self.width, self.width, keys, values, self.heads, self.ff_multiple)
+        return _ReadSizes(self.width, self.width, keys, values, self.heads, self.ff_multiple)
 
     def build(self, array_width: int) -> "Latents":
         """The module that reads elements of `array_width`."""
@@ -84,7 +84,7 @@ class LatentStack:
 
 
 @dataclass(frozen=True)
-class ReadSizes:
+class _ReadSizes:
     """Widths of one attention from latents to an array, heads together."""
 
     width: int

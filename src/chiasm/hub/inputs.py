@@ -288,31 +288,42 @@ def _places(
 ) -> Float[Tensor, "batch token 3"]:
     """(0, y, x) of rows, line by line of the grid; fewer rows than patches stand in one."""
     columns = torch.tensor(
-        [
-            grid[1] if grid[0] * grid[1] <= rows else max(rows, 1)
-            for grid, rows in zip(seen.grids, seen.rows, strict=True)
-        ],
+        [_columns(grid, rows) for grid, rows in zip(seen.grids, seen.rows, strict=True)],
         device=image.device,
     )[image]
     y = torch.div(inside, columns, rounding_mode="floor")
     return torch.stack([torch.zeros_like(inside), y, inside % columns], -1).float()
 
 
+def _columns(grid: tuple[int, int], count: int) -> int:
+    """Columns of `count` rows of one image; fewer rows than patches stand in one line."""
+    return grid[1] if grid[0] * grid[1] <= count else max(count, 1)
+
+
 def _memory(owners: Int[Tensor, "batch item"], seen: Pictures, first: Tensor) -> TokenTable:
     """Identity of each sample's media tokens; items are counted from `first`."""
-    items = [
-        [n for n, image in enumerate(row, 1) if image >= 0 for _ in range(seen.tokens[image])]
+    cells = [
+        [
+            (n, at // columns, at % columns)
+            for n, image in enumerate(row, 1)
+            if image >= 0
+            for columns in (_columns(seen.grids[image], seen.tokens[image]),)
+            for at in range(seen.tokens[image])
+        ]
         for row in owners.tolist()
     ]
-    most = max(len(row) for row in items)
-    padded = [row + [max(row, default=0)] * (most - len(row)) for row in items]
-    item = torch.tensor(padded, device=owners.device).long()
+    most = max(len(row) for row in cells)
+    # Padding repeats the last item, so that items stay in order.
+    padded = [row + [(row[-1][0] if row else 0, 0, 0)] * (most - len(row)) for row in cells]
+    whole = torch.tensor(padded, device=owners.device).long().view(len(cells), most, 3)
+    item = whole[..., 0]
     order = torch.arange(most, device=owners.device).expand(item.shape)
-    counts = torch.tensor([len(row) for row in items], device=owners.device)
+    counts = torch.tensor([len(row) for row in cells], device=owners.device)
     return replace(
         TokenTable.text(order < counts.unsqueeze(1)),
         modality=torch.full_like(order, int(Modality.IMAGE)),
         item=first + item,
+        place=torch.nn.functional.pad(whole[..., 1:], (1, 0)).float(),
         role=torch.zeros_like(order),
         order=order,
         position=order.float().unsqueeze(-1),

@@ -28,8 +28,7 @@ SYSTEM = register(
             "Mechanisms (arXiv 2505.17020)",
             differs="9 pooled tokens a frame take rows; after self-attention they read their "
             "frame's 81 tokens, and text those of the clip, through gates that start at 0",
-            claim="comparable to or better than all tokens in context on video benchmarks; "
-            "self-attention over a ninth of the rows",
+            claim="as good as all tokens in context on video, at a ninth of the rows",
             checks=(
                 "gates at 0 give the plain model of the pooled tokens",
                 "permuting a frame's unpooled tokens leaves logits unchanged",
@@ -37,10 +36,7 @@ SYSTEM = register(
                 "the decoder's own cache does not depend on the 81",
                 "a cached step reuses the clip's keys and values",
             ),
-            story=(
-                "layers, pooling and shared keys are ours: the paper's code is not released",
-                "nano and smol pool a picture's tokens, a clip of one frame",
-            ),
+            story=("layers, pooling and shared keys are ours; nano pools a clip of one frame",),
         ),
         scales=derive(
             VISION_LANGUAGE,

@@ -8,6 +8,8 @@ from chiasm.lineages.vision_language import VISION_LANGUAGE
 from chiasm.spec import Card, Fixed, System, derive, register
 
 PUBLISHED = LatentStack(latents=512, width=1024, depth=6, repeats=8, heads=8, attends=8)
+MIDDLE = LatentStack(latents=64, width=512, depth=4, repeats=4, heads=8, attends=4)
+SMALL = LatentStack(latents=32, width=128, depth=2, repeats=2, heads=4, attends=2)
 
 SYSTEM = register(
     System(
@@ -31,24 +33,10 @@ SYSTEM = register(
         scales=derive(
             VISION_LANGUAGE,
             every=dict(connector=MLP()),
-            nano=dict(
-                encoder=Perceiver(
-                    stack=LatentStack(
-                        latents=32, width=128, depth=2, repeats=2, heads=4, attends=2
-                    ),
-                    bands=16,
-                    resolution=(64, 64),
-                )
-            ),
+            nano=dict(encoder=Perceiver(stack=SMALL, bands=16, resolution=(64, 64))),
             smol=dict(
                 views=Fixed(112, 112),
-                encoder=Perceiver(
-                    stack=LatentStack(
-                        latents=64, width=512, depth=4, repeats=4, heads=8, attends=4
-                    ),
-                    bands=32,
-                    resolution=(112, 112),
-                ),
+                encoder=Perceiver(stack=MIDDLE, bands=32, resolution=(112, 112)),
                 teaching=everything(learning_rate=1e-4),
             ),
             paper=dict(
