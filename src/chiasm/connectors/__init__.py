@@ -17,6 +17,7 @@ from chiasm.connectors.pooled import MLPThenPool, PoolThenMLP
 from chiasm.connectors.query_ladder import QueryLadder
 from chiasm.connectors.raw import RawFeatures
 from chiasm.connectors.regions import Regions
+from chiasm.connectors.shared_latents import SharedLatents
 from chiasm.connectors.shuffle import ShuffleLinear, ShuffleMLP, ShuffleSwiGLU
 from chiasm.connectors.temporal_scan import TemporalScan
 from chiasm.connectors.unchanged import Unchanged
@@ -44,6 +45,7 @@ __all__ = [
     "PoolThenMLP",
     "RawFeatures",
     "Regions",
+    "SharedLatents",
     "ShuffleLinear",
     "ShuffleMLP",
     "ShuffleSwiGLU",

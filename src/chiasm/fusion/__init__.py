@@ -2,6 +2,7 @@
 
 from chiasm.fusion.between import DualCrossAttention
 from chiasm.fusion.coattention import CoAttention
+from chiasm.fusion.delayed import DelayedKeys
 from chiasm.fusion.gated import GatedCrossAttention
 from chiasm.fusion.gated_blocks import GatedBlocks
 from chiasm.fusion.hyper import HyperAttention, Merge
@@ -17,6 +18,7 @@ from chiasm.fusion.tied import TiedMemory
 from chiasm.fusion.vacant import VacantRows
 
 __all__ = [
+    "DelayedKeys",
     "DualCrossAttention",
     "ThumbnailInline",
     "CoAttention",
