@@ -58,6 +58,8 @@ ROOM_SIZES = {
     "ff_multiple": 3,
     "patch": 8,
     "stem": (5, 7, 11),
+    "patches": 15,
+    "most_words": 13,
 }
 
 LATENT_SIZES = {"height": 6, "width": 10, "patch": 2, "stride": 1, "channels": 3}

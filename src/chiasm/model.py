@@ -245,6 +245,8 @@ def part_of(parameter: str) -> str:
         (*SLOTS, "decoder.prologue.", "decoder.tower.before.", "decoder.after.")
     ):
         return "fusion"
+    if ".text_tower." in parameter:
+        return "encoder"
     if parameter.startswith(("decoder.tower.", "decoder.tower_norm.")):
         return "tower"
     part = parameter.split(".", 1)[0]

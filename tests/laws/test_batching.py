@@ -19,6 +19,7 @@ from tests.tiny import (
 )
 
 from chiasm.encoders import VisionTransformer
+from chiasm.errors import Misuse
 from chiasm.spec import Answers, NativeResolution
 from chiasm.stream import Inputs, TokenTable
 
@@ -122,15 +123,18 @@ def test_images_may_be_listed_in_any_order_and_shared(slug):
 
 
 def reads_any_features(answers: Answers) -> bool:
-    """Whether the connector takes features of any width, not ids of codes or several layers."""
+    """Whether the connector takes features of any width and any number, not ids of codes or
+    several layers.
+    """
     if not looks(answers) or answers.encoder.width == 1:
         return False
     try:
         with torch.device("meta"):
             answers.connector.build(20, answers.host.width)
-    except ValueError:
+        counts = [answers.connector.count(grid) for grid in ((5, 5), (2, 4))]
+    except (ValueError, Misuse):
         return False
-    return True
+    return min(counts) > 0
 
 
 @pytest.mark.parametrize("slug", every(reads_any_features))

@@ -135,6 +135,6 @@ def _codes(model: Model) -> bool:
     """Whether tokens are looked up in a table of codes instead of projected."""
     if isinstance(model.decoder, Hierarchy):
         return True
-    connector = model.connector
-    held = [] if connector is None else list(connector.modules())
-    return any(isinstance(module, nn.Embedding) for module in held)
+    # What a connector reads words with is an encoder's part.
+    own = {id(parameter) for parameter in model.part("connector")}
+    return any(isinstance(m, nn.Embedding) and id(m.weight) in own for m in model.modules())

@@ -6,13 +6,14 @@ from typing import Any
 
 from chiasm.catalogue.claims import Claim
 from chiasm.compression import PooledTokens
+from chiasm.connectors import MLP
 from chiasm.cost import Bill, count
 from chiasm.experts import AddedVision, VisionInside
 from chiasm.fusion import InSequence
 from chiasm.lineages.hosts import LLAMA_3_8B
 from chiasm.spec import Fixed, system
 
-TERA, GIGA = 1e12, 1e9
+TERA, GIGA, MILLION = 1e12, 1e9, 1e6
 
 
 @cache
@@ -61,6 +62,23 @@ def aria_active() -> float:
     """Parameters that a text token passes, embeddings left out."""
     host = system("aria").at("paper").host
     return bill("aria").parameters.active - 2 * host.vocabulary * host.width
+
+
+def plainly(slug: str, **sizes: Any) -> Bill:
+    """The bill of a system with LLaVA-1.5's MLP in its connector's place."""
+    return count(replace(system(slug).at("paper"), connector=MLP()), "paper", **sizes)
+
+
+def added(slug: str, part: str) -> int:
+    """Parameters of a part beside those of LLaVA-1.5's MLP in its connector's place."""
+    own, plain = bill(slug).parameters.by_part, plainly(slug).parameters.by_part
+    return own[part] - plain[part]
+
+
+def host_parameters(slug: str) -> int:
+    """Parameters of the language model alone."""
+    found = bill(slug).parameters.by_part
+    return found["decoder"] + found["head"]
 
 
 CLAIMS: tuple[Claim, ...] = (
@@ -189,5 +207,40 @@ CLAIMS: tuple[Claim, ...] = (
         ours=lambda: bill("bagel").parameters.total / GIGA,
         unit="B",
         note="the paper's 14B are the two weight sets; the encoders and embeddings add the rest",
+    ),
+    Claim(
+        slug="moda",
+        figure="parameters added",
+        setting="width 4096, two layers of 16 heads and 1,024 hidden units",
+        paper=302.1,
+        ours=lambda: added("moda", "connector") / MILLION,
+        unit="M",
+    ),
+    Claim(
+        slug="moda",
+        figure="share of the host's parameters added",
+        setting="Llama-3-8B, 8.03B parameters",
+        paper=0.0376,
+        ours=lambda: added("moda", "connector") / host_parameters("moda"),
+    ),
+    Claim(
+        slug="moda",
+        figure="share of prefill FLOPs added",
+        setting="8B, 576 visual and 64 text tokens, dense pairs",
+        paper=0.01,
+        ours=lambda: (
+            bill("moda", visual=576, text=64).prefill_flops
+            / plainly("moda", visual=576, text=64).prefill_flops
+            - 1
+        ),
+        note="the paper says under 1% without a setting; the adapter's parameters, which every "
+        "visual token passes, are 3.8% of the host's",
+    ),
+    Claim(
+        slug="emma",
+        figure="parameters added and taught",
+        setting="576 tokens of width 1024, 77 words of width 768",
+        paper=1_164_160,
+        ours=lambda: added("emma", "connector"),
     ),
 )

@@ -2,6 +2,7 @@
 
 from chiasm.connectors.aligned_queries import AlignedQueries
 from chiasm.connectors.aria import AriaConnector
+from chiasm.connectors.asked_words import HostWords, TextTower
 from chiasm.connectors.code_embedding import CodeEmbedding
 from chiasm.connectors.fused import FusedMLP
 from chiasm.connectors.idefics2 import Idefics2Connector
@@ -10,6 +11,7 @@ from chiasm.connectors.learned_rows import LearnedRows
 from chiasm.connectors.mamba_scan import MambaScan
 from chiasm.connectors.marked import Marked
 from chiasm.connectors.mlp import MLP, Linear, NormedMLP
+from chiasm.connectors.modulated import Modulated
 from chiasm.connectors.none import NoConnector
 from chiasm.connectors.patch_embedding import PatchEmbedding
 from chiasm.connectors.perceiver import PerceiverResampler
@@ -20,6 +22,7 @@ from chiasm.connectors.regions import Regions
 from chiasm.connectors.shared_latents import SharedLatents
 from chiasm.connectors.shuffle import ShuffleLinear, ShuffleMLP, ShuffleSwiGLU
 from chiasm.connectors.temporal_scan import TemporalScan
+from chiasm.connectors.token_mixing import TokenMixing
 from chiasm.connectors.unchanged import Unchanged
 from chiasm.connectors.visual_table import VisualTable
 from chiasm.connectors.zorro_hip import Stage, ZorroHiP
@@ -27,6 +30,10 @@ from chiasm.connectors.zorro_hip import Stage, ZorroHiP
 __all__ = [
     "AlignedQueries",
     "Marked",
+    "HostWords",
+    "TextTower",
+    "Modulated",
+    "TokenMixing",
     "QueryLadder",
     "LearnedRows",
     "CodeEmbedding",

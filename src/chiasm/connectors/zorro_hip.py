@@ -59,6 +59,10 @@ class ZorroHiP:
     def conditioned(self) -> bool:
         return True
 
+    @property
+    def browses(self) -> bool:
+        return False
+
     def count(self, grid: tuple[int, int]) -> int:
         """Latents of the last stage, of all three streams."""
         return len(STREAMS) * self.stages[-1].groups * self.stages[-1].latents
@@ -88,6 +92,12 @@ class ZorroHiP:
                 work += self._layer(stage, stage.latents) * stage.layers
             sizes = dict.fromkeys(STREAMS, stage.groups * stage.latents)
         return [*work, linear("connector", "output", self.count(grid), w, host_width)]
+
+    def asked_work(
+        self, grid: tuple[int, int], width: int, host_width: int, text: int
+    ) -> Sequence[Work]:
+        """Nothing besides: every question is as long as the longest."""
+        return ()
 
     def _layer(self, stage: Stage, elements: int) -> list[Work]:
         """One read of so many elements by the latents of every group."""

@@ -1,7 +1,7 @@
 """The multiply-adds of a prefill and of one cached step, operation by operation."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import cast
 
 from chiasm.backbone import Stack
@@ -9,7 +9,7 @@ from chiasm.cost.bill import Line
 from chiasm.cost.geometry import Prompt, squarest
 from chiasm.cost.visible import chosen, visible_pairs
 from chiasm.model import Model
-from chiasm.spec import Answers, Work
+from chiasm.spec import Answers, Conditioned, Work
 from chiasm.spec.work import LayerRows, Reads
 from chiasm.stream import Modality, RowPlan, Rows, Rule, TokenTable
 
@@ -28,10 +28,11 @@ class Share:
 _ALL = Share(1, 1)
 
 
-def media_work(answers: Answers, prompt: Prompt) -> list[Work]:
+def media_work(answers: Answers, prompt: Prompt, *, asked: bool = True) -> list[Work]:
     """Encoder, compressor and connector of one image; a layerwise connector once per layer.
 
-    The encoder is billed for its own views, also where `visual` tokens were asked for.
+    The encoder is billed for its own views, also where `visual` tokens were asked for. Without
+    `asked`, what a connector makes of the question is left out.
     """
     encoder, connector, compression = answers.encoder, answers.connector, answers.compression
     width, token_width = encoder.width, answers.fusion.token_width(answers.host)
@@ -39,6 +40,13 @@ def media_work(answers: Answers, prompt: Prompt) -> list[Work]:
     work = [line for view in found.views for line in encoder.work(view.target)]
     times = answers.host.depth if connector.layerwise else 1
     each = [line for grid in found.grids for line in connector.work(grid, width, token_width)]
+    if asked and connector.conditioned:
+        reads = cast(Conditioned, connector)
+        each += [
+            line
+            for grid in found.grids
+            for line in reads.asked_work(grid, width, token_width, prompt.text)
+        ]
     work += each * times
     if found.views and found.kept != found.tokens:
         if compression.of_tokens:
@@ -52,11 +60,24 @@ def media_work(answers: Answers, prompt: Prompt) -> list[Work]:
 
 
 def prefill_lines(model: Model, prompt: Prompt) -> tuple[Line, ...]:
-    """Every operation of a prefill; the head on all rows."""
+    """Every operation of a prefill; the head on all rows, a browsing pass before the other."""
+    answers = model.answers
+    browsed: tuple[Line, ...] = ()
+    reads = answers.connector.conditioned and bool(prompt.geometry.views)
+    if reads and cast(Conditioned, answers.connector).browses:
+        first = _pass_lines(model, prompt, asked=False)
+        browsed = tuple(replace(line, name=f"browse {line.name}") for line in first)
+    head = _lines(answers.head.work(answers.host, prompt.rows), {Reads.ALL: _ALL})
+    return (*browsed, *_pass_lines(model, prompt, asked=True), *head)
+
+
+def _pass_lines(model: Model, prompt: Prompt, *, asked: bool) -> list[Line]:
+    """One pass of media and stack over the prompt."""
     answers, stack = model.answers, _stack(model)
     host, table = answers.host, prompt.table
     tokens = prompt.geometry.tokens
-    lines = [Line(w.part, w.name, w.macs, w.macs) for w in media_work(answers, prompt)]
+    work = media_work(answers, prompt, asked=asked)
+    lines = [Line(w.part, w.name, w.macs, w.macs) for w in work]
     fused = prompt.rows + tokens
     shares = {
         Reads.ALL: _ALL,
@@ -75,7 +96,7 @@ def prefill_lines(model: Model, prompt: Prompt) -> tuple[Line, ...]:
             rows, share = in_pieces(prompt.rows, model.decoder.piece)
         work = answers.experts.work(host, layer, rows, f"layer {layer}")
         lines += _lines(work, {Reads.ALL: _ALL, Reads.SEQUENCE: share})
-    return (*lines, *_lines(answers.head.work(host, prompt.rows), {Reads.ALL: _ALL}))
+    return lines
 
 
 def decode_lines(model: Model, prompt: Prompt) -> tuple[Line, ...]:

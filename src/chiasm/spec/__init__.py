@@ -2,6 +2,7 @@
 
 from chiasm.spec.answer import (
     Compression,
+    Conditioned,
     Connector,
     Encoder,
     Experts,
@@ -37,6 +38,7 @@ __all__ = [
     "Answers",
     "Card",
     "Compression",
+    "Conditioned",
     "Connector",
     "Context",
     "DrawsNothing",

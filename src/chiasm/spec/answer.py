@@ -58,6 +58,21 @@ class Connector(Protocol):
     def work(self, grid: tuple[int, int], width: int, host_width: int) -> Sequence[Work]: ...
 
 
+class Conditioned(Connector, Protocol):
+    """A connector that reads what is asked, as far as its bill."""
+
+    @property
+    def browses(self) -> bool:
+        """True when it reads the whole model's first pass over the prompt (`Asked.browse`)."""
+        ...
+
+    def asked_work(
+        self, grid: tuple[int, int], width: int, host_width: int, text: int
+    ) -> Sequence[Work]:
+        """What it does for a view besides `work`, with `text` rows asked."""
+        ...
+
+
 class Fusion(Protocol):
     """Question 3: where tokens enter, which rows do which work, and what fills the slots."""
 
