@@ -113,7 +113,7 @@ def test_a_shared_image_is_modulated_for_each_question():
 def test_a_mask_of_ones_gives_llava():
     model = fresh(tiny(SLUG)).requires_grad_(False)
     answers = replace(tiny(SLUG), connector=MLP())
-    llava, state = build(answers).eval(), model.state_dict()
+    llava, state = build(answers).eval().requires_grad_(False), model.state_dict()
     names = {name: name.replace("connector.", "connector.mlp.") for name in llava.state_dict()}
     llava.load_state_dict({name: state[mine] for name, mine in names.items()})
     inputs = batch(answers, ragged())
