@@ -15,11 +15,22 @@ from chiasm.spec.reading import Losses
 from chiasm.stream import Asked, Features, Inputs, Memory, Stream, Tokens
 from chiasm.stream.table import take
 
-PARTS = ("encoder", "connector", "fusion", "tower", "experts", "decoder", "head", "flow")
+PARTS = (
+    "encoder",
+    "connector",
+    "fusion",
+    "tower",
+    "experts",
+    "decoder",
+    "head",
+    "flow",
+    "action",
+)
 """Names by which stages and counts speak of a model's parameters.
 
 fusion is what fills the decoder's slots, tower a second live stack, experts the weights that an
-experts answer adds to the host's own, flow where rows of a drawn picture enter and leave.
+experts answer adds to the host's own, flow where rows of a drawn picture enter and leave,
+action a policy beside the text head.
 """
 
 
@@ -241,6 +252,8 @@ def part_of(parameter: str) -> str:
         return "experts"
     if parameter.startswith(("head.flow.", "head.pictures.")):
         return "flow"
+    if parameter.startswith("head.action."):
+        return "action"
     if parameter.startswith(
         (*SLOTS, "decoder.prologue.", "decoder.tower.before.", "decoder.after.")
     ):

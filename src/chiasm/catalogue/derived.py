@@ -102,6 +102,10 @@ DERIVED: Mapping[str, Callable[[System], tuple[str, ...]]] = {
 """The facets whose values a spec decides, by name; `tok` is decided up to its mechanism."""
 
 EXPLAINED: Mapping[tuple[str, str], str] = {
+    (
+        "deer-vla",
+        "peft",
+    ): "the gated blocks are Flamingo's own parts, selected; here they are added",
     ("omnimamba", "peft"): "a delta a task first, then the whole model beside it",
     ("arcana", "peft"): "low-rank pairs within the host; the ladder that is added stands before it",
     ("uni-moe", "peft"): "LoRA tunes the mixture; its experts were full feed-forwards before",

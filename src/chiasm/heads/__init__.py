@@ -1,8 +1,9 @@
 """Question 7: what comes out? One verb, `emit`."""
 
+from chiasm.heads.action import ActionHead, Actions, Policy
 from chiasm.heads.codes import CodeHead
 from chiasm.heads.flow import FlowHead
 from chiasm.heads.none import NoHead
 from chiasm.heads.text import TextHead
 
-__all__ = ["CodeHead", "FlowHead", "NoHead", "TextHead"]
+__all__ = ["ActionHead", "Actions", "CodeHead", "FlowHead", "NoHead", "Policy", "TextHead"]

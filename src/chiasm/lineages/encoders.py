@@ -18,6 +18,14 @@ CLIP_L_336 = TransformersVision(
 )
 """CLIP ViT-L/14 at 336 pixels, read one layer before the last, without the class token."""
 
+CLIP_L_224 = replace(
+    CLIP_L_336,
+    settings=tuple(
+        (name, 224 if name == "image_size" else value) for name, value in CLIP_L_336.settings
+    ),
+)
+"""The same at 224 pixels."""
+
 SIGLIP_SO400M_384 = TransformersVision(
     model_type="siglip_vision_model",
     settings=(

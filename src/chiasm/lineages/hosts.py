@@ -223,6 +223,22 @@ LLAMA_3_2_1B = Host(
 )
 """Llama-3.2-1B's sizes, without its scaled rotary positions."""
 
+MPT_1B_HALF = Host(
+    vocabulary=50_432,
+    width=2048,
+    depth=12,
+    heads=16,
+    kv_heads=16,
+    head_width=128,
+    ff_width=8192,
+    activation="gelu",
+    gated=False,
+    norm="layer-without-bias",
+    tied_head=True,
+    max_positions=2048,
+)
+"""The lower 12 of MPT-1B's 24 layers, with rotary positions for its ALiBi."""
+
 
 def learned_places(host: Host, longest: int) -> Host:
     """The host with a learned vector for each of so many places, added to the words."""

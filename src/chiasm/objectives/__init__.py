@@ -1,5 +1,6 @@
 """Question 8, its pure half: losses. One verb, `judge`."""
 
+from chiasm.objectives.actions import Imitation
 from chiasm.objectives.flow import (
     Direction,
     Draft,
@@ -16,6 +17,7 @@ __all__ = [
     "Direction",
     "Draft",
     "GroupTimes",
+    "Imitation",
     "LogitNormalTimes",
     "NextToken",
     "RectifiedFlow",
