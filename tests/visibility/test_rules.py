@@ -9,6 +9,7 @@ from chiasm.stream import Modality, Role, Rule, TokenTable
 from chiasm.visibility import (
     Causal,
     Everything,
+    NamedElseEverything,
     NamedItems,
     NotRole,
     PrecedingItem,
@@ -70,6 +71,7 @@ def test_named_items():
     """Rows name none, the second, or both of two images, a bit each."""
     rows, memory = table(3, item=[0b00, 0b10, 0b11]), table(3, item=[0b01, 0b10, 0b10])
     assert drawn(NamedItems(), rows, memory) == [". . .", ". 1 1", "1 1 1"]
+    assert drawn(NamedElseEverything(), rows, memory) == ["1 1 1", ". 1 1", "1 1 1"]
 
 
 @pytest.mark.parametrize(

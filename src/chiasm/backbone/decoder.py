@@ -80,6 +80,7 @@ class Decoder(nn.Module):
         return run
 
     def finish(self, run: Run) -> Float[Tensor, "batch token width"]:
-        """The final norm of where a run stands, in the stream's row order."""
+        """The final norm of where a run ends, in the stream's row order."""
+        self.stack.close(run)
         normed = run.hidden if self.norm is None else self.norm(run.hidden, run.reading())
         return run.restored(cast(Tensor, normed))

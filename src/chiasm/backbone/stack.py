@@ -94,6 +94,7 @@ class Stack(nn.Module):
         """
         run = self.begin(stream, cache=cache, execution=execution, losses=losses)
         self.advance(run, self.depth, inputs)
+        self.close(run)
         return run.restored(run.hidden)
 
     def begin(
@@ -125,6 +126,12 @@ class Stack(nn.Module):
                 inputs.append(run.restored(run.hidden))
             self._step(run)
             run.layer += 1
+
+    def close(self, run: Run) -> None:
+        """What fills the slot behind the last layer."""
+        at = str(self.depth)
+        if at in self.before:
+            run.hidden = cast(Before, self.before[at])(run.hidden, run.reading())
 
     def _step(self, run: Run) -> None:
         layer, at = run.layer, str(run.layer)

@@ -13,6 +13,7 @@ from chiasm.encoders.none import NoEncoder
 from chiasm.encoders.patches import RawPatches
 from chiasm.encoders.perceiver import Perceiver
 from chiasm.encoders.rotary_vit import RotaryViT
+from chiasm.encoders.tiled_vision import TiledVision
 from chiasm.encoders.transformers_vision import TransformersVision
 from chiasm.encoders.vit import VisionTransformer
 
@@ -30,6 +31,7 @@ __all__ = [
     "Perceiver",
     "RawPatches",
     "RotaryViT",
+    "TiledVision",
     "TransformersVision",
     "VisionTransformer",
 ]

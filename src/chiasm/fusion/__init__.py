@@ -2,6 +2,7 @@
 
 from chiasm.fusion.between import DualCrossAttention
 from chiasm.fusion.coattention import CoAttention
+from chiasm.fusion.cross_layers import CrossLayers
 from chiasm.fusion.delayed import DelayedKeys
 from chiasm.fusion.gated import GatedCrossAttention
 from chiasm.fusion.gated_blocks import GatedBlocks
@@ -22,6 +23,7 @@ __all__ = [
     "DualCrossAttention",
     "ThumbnailInline",
     "CoAttention",
+    "CrossLayers",
     "GatedBlocks",
     "GatedCrossAttention",
     "HyperAttention",

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from chiasm.hub.tokens import SpecialTokens
@@ -20,8 +20,8 @@ class Shown:
 
     media: dict[str, Tensor]
     marks: list[list[int]]
-    named: Sequence[int] | None = None
-    """Images of each sample, where rows name those that they read."""
+    named: tuple[str, Tensor] | None = None
+    """Where rows name what they read: the input's name, and what each sample has to name."""
 
 
 Show = Callable[[Answers, Sequence[int], torch.Generator], Shown]
@@ -107,17 +107,33 @@ def named(answers: Answers, counts: Sequence[int], generator: torch.Generator) -
     [view] = answers.views.plan((64, 64))
     mask = _mask(counts, view.target)
     pixels = _noise((*mask.shape[:2], 3, *view.target), generator) * mask.unsqueeze(2)
-    return Shown({"pixel_values": pixels}, [[] for _ in counts], counts)
+    return Shown(
+        {"pixel_values": pixels}, [[] for _ in counts], ("image_attention_mask", _real(counts))
+    )
+
+
+def in_tiles(answers: Answers, counts: Sequence[int], generator: torch.Generator) -> Shown:
+    """`[sample, image, tile, 3, height, width]`, of every aspect ratio in turn, and which it is."""
+    encoder: Any = answers.encoder
+    [view] = answers.views.plan((64, 64))
+    ratios = [rows * columns for rows, columns in encoder.config.supported_aspect_ratios]
+    real = _real(counts)
+    number = real * (1 + (real.flatten().cumsum(0).view_as(real)) % len(ratios))
+    tiles = torch.tensor([0, *ratios])[number]
+    told = (torch.arange(encoder.tiles) < tiles.unsqueeze(-1)).long()
+    pixels = _noise((*told.shape, 3, *view.target), generator) * told[..., None, None, None]
+    media = {"pixel_values": pixels, "aspect_ratio_ids": number, "aspect_ratio_mask": told}
+    return Shown(media, [[] for _ in counts], ("cross_attention_mask", told))
 
 
 def sights(shown: Shown, rows: int) -> dict[str, Tensor]:
     """Every row but the first two reads its sample's images; nothing for other forms of images."""
     if shown.named is None:
         return {}
-    sight = torch.zeros(len(shown.named), rows, max(shown.named), dtype=torch.long)
-    for sample, count in zip(sight, shown.named, strict=True):
-        sample[2:, :count] = 1
-    return {"image_attention_mask": sight}
+    name, each = shown.named
+    sight = each.unsqueeze(1).repeat(1, rows, *[1] * (each.dim() - 1))
+    sight[:, :2] = 0
+    return {name: sight}
 
 
 def _nested(
@@ -134,6 +150,10 @@ def _nested(
         {"pixel_values": pixels, "pixel_attention_mask": mask},
         [[marks] * count for count in counts],
     )
+
+
+def _real(counts: Sequence[int]) -> Int[Tensor, "sample image"]:
+    return (torch.arange(max(counts)) < torch.tensor(counts).unsqueeze(1)).long()
 
 
 def _mask(counts: Sequence[int], size: Shape) -> Tensor:

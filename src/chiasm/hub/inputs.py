@@ -27,6 +27,8 @@ class Past:
     """The rows so far, numbered in reading order."""
     by_sight: bool = False
     """Whether rows name the images that they read."""
+    by_tile: bool = False
+    """Whether they name tiles of them."""
 
     def get_seq_length(self, layer_idx: int = 0) -> int:
         """Rows seen so far, padding included; every layer has seen the same."""

@@ -12,6 +12,7 @@ from chiasm.decoding import Sampling, generate
 from chiasm.errors import ChiasmError, Misuse
 from chiasm.hub.inputs import Past, assemble, gridded, pictures
 from chiasm.hub.sight import assemble_by_sight
+from chiasm.hub.tiles import assemble_by_tile
 from chiasm.hub.tokens import SpecialTokens
 from chiasm.model import Model
 from chiasm.stream import Inputs, Stream
@@ -52,6 +53,9 @@ class KeywordModel(nn.Module):
         image_attention_mask: Bool[Tensor, "batch token image"] | None = None,
         image_grid_thw: Int[Tensor, "image 3"] | None = None,
         mm_token_type_ids: Int[Tensor, "batch token"] | None = None,
+        aspect_ratio_ids: Int[Tensor, "batch image"] | None = None,
+        aspect_ratio_mask: Int[Tensor, "batch image tile"] | None = None,
+        cross_attention_mask: Int[Tensor, "batch row image tile"] | None = None,
         labels: Int[Tensor, "batch token"] | None = None,
         use_cache: bool | None = None,
         logits_to_keep: int | Tensor = 0,
@@ -79,6 +83,7 @@ class KeywordModel(nn.Module):
             (pixel_values, _either(pixel_attention_mask, pixel_mask), image_sizes),
             image_attention_mask,
             image_grid_thw,
+            (aspect_ratio_ids, aspect_ratio_mask, cross_attention_mask),
             past,
         )
         self._refuse_far(inputs)
@@ -106,6 +111,9 @@ class KeywordModel(nn.Module):
         image_attention_mask: Bool[Tensor, "batch token image"] | None = None,
         image_grid_thw: Int[Tensor, "image 3"] | None = None,
         mm_token_type_ids: Int[Tensor, "batch token"] | None = None,
+        aspect_ratio_ids: Int[Tensor, "batch image"] | None = None,
+        aspect_ratio_mask: Int[Tensor, "batch image tile"] | None = None,
+        cross_attention_mask: Int[Tensor, "batch row image tile"] | None = None,
         *,
         max_new_tokens: int = 20,
         do_sample: bool = False,
@@ -129,6 +137,7 @@ class KeywordModel(nn.Module):
             (pixel_values, _either(pixel_attention_mask, pixel_mask), image_sizes),
             image_attention_mask,
             image_grid_thw,
+            (aspect_ratio_ids, aspect_ratio_mask, cross_attention_mask),
             Past(),
         )
         made = generate(
@@ -149,13 +158,18 @@ class KeywordModel(nn.Module):
         images: tuple[Tensor | None, Tensor | None, Tensor | None],
         sight: Tensor | None,
         grids: Tensor | None,
+        tiles: tuple[Tensor | None, Tensor | None, Tensor | None],
         past: Past,
     ) -> Inputs:
         """Ids, their mask and positions; pixels, their mask and sizes; which rows read which; the
-        grids of patches that are all images' in a row.
+        grids of patches that are all images' in a row; aspect ratios, real tiles, which rows read
+        which tiles.
         """
         answers = self.model.answers
         past.by_sight = past.by_sight or sight is not None
+        past.by_tile = past.by_tile or (images[0] is not None and images[0].dim() == 6)
+        if past.by_tile:
+            return assemble_by_tile(answers, *rows, images[0], tiles[:2], tiles[2], past)
         if past.by_sight:
             return assemble_by_sight(answers, *rows, images[0], sight, past)
         if grids is None:

@@ -132,10 +132,8 @@ def _decoder_stages(
     pairs: list[tuple[str, nn.Module, nn.Module]] = [
         ("embeddings", model.decoder.embed_tokens, theirs.get_input_embeddings()),
         *(
-            (f"layers.{at}", mine, his)
-            for at, (mine, his) in enumerate(
-                zip(model.decoder.stack.layers, text.layers, strict=True)
-            )
+            (f"layers.{at}", model.decoder.stack.get_submodule(mine), text.layers[at])
+            for mine, at in format.layers(config)
         ),
     ]
     if model.decoder.norm is not None:

@@ -49,7 +49,7 @@ def assemble_by_sight(
         inputs,
         images=images.flatten(0, 1),
         owners=torch.arange(batch * count, device=ids.device).view(batch, count),
-        memory=_memory((1 << numbers).repeat_interleave(tokens).expand(batch, -1)),
+        memory=named_memory((1 << numbers).repeat_interleave(tokens).expand(batch, -1)),
     )
 
 
@@ -71,11 +71,16 @@ def _named(
         )
     if told[2] > MOST:
         raise ChiasmError(f"{told[2]} images a sample are more than the {MOST} that rows can name")
-    bits = 1 << torch.arange(told[2], device=ids.device)
-    return (sight.to(ids.device).bool() * bits).sum(-1)
+    return bits(sight.to(ids.device))
 
 
-def _memory(item: Int[Tensor, "batch token"]) -> TokenTable:
+def bits(named: Bool[Tensor, "batch token item"]) -> Int[Tensor, "batch token"]:
+    """The items that each row names as the bits of one integer."""
+    return (named.bool() * (1 << torch.arange(named.shape[2], device=named.device))).sum(-1)
+
+
+def named_memory(item: Int[Tensor, "batch token"]) -> TokenTable:
+    """Media tokens, each of which bears the bit of what it belongs to."""
     order = torch.arange(item.shape[1], device=item.device).expand(item.shape)
     return replace(
         TokenTable.text(torch.ones_like(item).bool()),

@@ -299,6 +299,26 @@ def _idefics(draw: random.Random) -> Any:
     )
 
 
+def _mllama(draw: random.Random) -> Any:
+    from transformers import MllamaConfig
+
+    text, tower = _text(draw), _tower(draw, side=draw.choice([2, 3]))
+    del text["head_dim"]  # its heads share the width out evenly
+    tower["attention_heads"] = tower.pop("num_attention_heads")
+    return MllamaConfig(
+        vision_config={
+            **tower,
+            "num_global_layers": 2,
+            "max_num_tiles": 3,
+            "supported_aspect_ratios": [[1, 1], [1, 2], [3, 1]],
+            "intermediate_layers_indices": [1, 0],
+            "vision_output_dim": 3 * tower["hidden_size"],
+        },
+        text_config={**text, "cross_attention_layers": draw.choice([[1], [0, 2], [1, 2]])},
+        image_token_index=text["vocab_size"],
+    )
+
+
 MAKERS: Mapping[str, Callable[[random.Random], Any]] = {
     "LlavaForConditionalGeneration": _llava,
     "PerceiverModel": _perceiver,
@@ -315,5 +335,6 @@ MAKERS: Mapping[str, Callable[[random.Random], Any]] = {
     "Mamba2Model": _mamba2,
     "Mamba2ForCausalLM": _mamba2,
     "IdeficsForVisionText2Text": _idefics,
+    "MllamaForConditionalGeneration": _mllama,
 }
 """By class: a random tiny config of it."""

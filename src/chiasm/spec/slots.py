@@ -9,6 +9,8 @@ One layer, in order, `n` its norms and h its hidden states:
     h = between(h)                     a read between attention and feed-forward
     h = h + feed_forward(n(h))
 
+`before` at the depth of the stack acts behind its last layer.
+
 Where the host has a state-space mixer, it stands for q, k, v, the softmax and W_o; `joined` and
 `beside`, which belong to a softmax, then have no place.
 

@@ -6,6 +6,7 @@ from chiasm.visibility.items import BeforeItem, InUnit, ItemsSoFar, OwnTile, Own
 from chiasm.visibility.materialise import block_mask, dense_mask, dense_permission, materialise
 from chiasm.visibility.media import (
     Everything,
+    NamedElseEverything,
     NamedItems,
     NotRole,
     PrecedingItem,
@@ -25,6 +26,7 @@ __all__ = [
     "DraftsApart",
     "Everything",
     "LatentBlock",
+    "NamedElseEverything",
     "NamedItems",
     "NotRole",
     "PrecedingItem",

@@ -48,6 +48,16 @@ class NamedItems(Rule):
 
 
 @dataclass(frozen=True)
+class NamedElseEverything(Rule):
+    """As `NamedItems`, but a row that names nothing sees everything: how transformers' Mllama masks
+    rows without an image, whose softmax would else be over nothing.
+    """
+
+    def permit(self, q: Side, k: Side) -> Tensor:
+        return ((q.item & k.item) != 0) | (q.item == 0)
+
+
+@dataclass(frozen=True)
 class VisualSeesQuestion(Rule):
     """Media rows also see the user's text after them in the same turn, up to the answer's tag.
 

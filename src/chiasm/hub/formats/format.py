@@ -1,6 +1,6 @@
 """One transformers format: its classes, config to answers, answers to config, tensor names."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -38,6 +38,12 @@ PLAIN: Mapping[str, Any] = {
 """The answers of a plain decoder."""
 
 
+def alike(config: Any) -> Sequence[tuple[str, int]]:
+    """Layers of which both engines have the same."""
+    depth = config.get_text_config().num_hidden_layers
+    return tuple((f"layers.{layer}", layer) for layer in range(depth))
+
+
 @dataclass(frozen=True, kw_only=True)
 class Format:
     """One format; `read` and `write` are each other's inverse on what the format can say."""
@@ -65,6 +71,8 @@ class Format:
     """Where transformers' class with a head holds its connector."""
     final_norm: str = "norm"
     """Where transformers' decoder holds its last norm."""
+    layers: Callable[[Any], Sequence[tuple[str, int]]] = alike
+    """Our layers, by their names in the stack, and transformers' numbers of them, in order."""
     opened_by: str = "AutoModelForImageTextToText"
     """The transformers Auto class that opens it."""
 
