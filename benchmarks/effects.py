@@ -37,7 +37,8 @@ def pairs() -> dict[str, Pair]:
     known = registered()
     llava = known["llava-1.5"]
     easy: dict[str, Any] = dict(data="easy-vqa", samples=4_000, asked=400)
-    scenes: dict[str, Any] = dict(data="scenes-relations", samples=4_000, asked=400)
+    fewer: dict[str, Any] = dict(data="easy-vqa", samples=2_000, asked=200)
+    scenes: dict[str, Any] = dict(data="scenes-relations", samples=2_000, asked=200)
     found = [
         Pair(
             name="against-a-projector",
@@ -93,7 +94,7 @@ def pairs() -> dict[str, Pair]:
             baseline=altered("moma", "moma-dense", experts=SharedWeights()),
             claim="modality-aware experts learn more from the same samples and FLOPs",
             differs="four text and four image experts that choose their rows",
-            **easy,
+            **fewer,
         ),
         Pair(
             name="against-a-plain-mixture",
@@ -101,7 +102,7 @@ def pairs() -> dict[str, Pair]:
             baseline=altered("smar", "smar-free", experts=_unbanded(known["smar"])),
             claim="holding routing by modality within a band does not cost accuracy",
             differs="the penalty on the divergence of mean routing",
-            **easy,
+            **fewer,
         ),
         Pair(
             name="against-one-dense-model",
