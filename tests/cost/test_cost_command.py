@@ -72,11 +72,18 @@ def test_text_names_the_convention_and_prints_the_published_figures():
 
 
 def test_tables_show_every_system_whole_at_100_columns():
-    out = invoke(*registered(), "--visual", "576").stdout
+    out = invoke(*registered()).stdout
     assert "…" not in out
     assert all(
-        sum(line.startswith(slug) for line in out.splitlines()) == 2 for slug in registered()
+        sum(line.split()[:1] == [slug] for line in out.splitlines()) == 2 for slug in registered()
     )
+
+
+def test_visual_tokens_that_a_system_cannot_have_are_refused_in_a_line():
+    needed("storm")
+    refused = invoke("storm", "--visual", "577", "--image", "384x384")
+    assert isinstance(refused.exception, Misuse)
+    assert "storm cannot be counted at 577 visual tokens" in str(refused.exception)
 
 
 def test_an_answer_is_set_for_one_system_or_all():

@@ -38,7 +38,7 @@ def test_batched_and_cached_is_what_one_sample_says_uncached(slug, side):
         assert found.lengths.tolist() == [[NEW]] * 3
 
 
-@pytest.mark.parametrize("slug", every(lambda a: not a.visibility.sequence.looks_ahead))
+@pytest.mark.parametrize("slug", every(lambda a: a.shares_media))
 def test_packed_segments_say_what_they_say_alone(slug):
     prefix = (said(2, 1), Picture(1, 30, 50))
     questions = [(said(n + 1, 20 + n), said(1, 30, Role.TAG)) for n in range(3)]

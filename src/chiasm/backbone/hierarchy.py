@@ -85,13 +85,12 @@ class Hierarchy(Decoder):
         self.piece = stages[-1].inner if stages else None
 
     def kept_bytes(self, rows: int, size: int) -> int:
-        """What a cache holds after so many rows: ids in 4 bytes, outer keys and values, one row."""
+        """What a cache holds after so many rows, ids apart: outer keys and values, one row."""
         if not self.stages:
             return 0
         host = cast(Stage, self.stages[0]).host
         shared = host.kv_heads * host.head_width
-        numbers = 2 * shared * host.depth * (rows // self.patch + 1) + host.width
-        return 4 * (rows + 1) + size * numbers
+        return size * (2 * shared * host.depth * (rows // self.patch + 1) + host.width)
 
     def embed(self, ids: Int[Tensor, "batch token"]) -> Float[Tensor, "batch token 1"]:
         """The ids themselves: every stage looks them up in a table of its own."""

@@ -46,7 +46,11 @@ def count(
     if dtype not in BYTES:
         raise Misuse(f"no number type is called {dtype!r}; choose {', '.join(BYTES)}")
     image = IMAGE if image_size is None else image_size
-    prompt = make_prompt(answers, text, visual, image)
+    try:
+        prompt = make_prompt(answers, text, visual, image)
+    except ValueError as error:
+        asked = f"{image[0]}x{image[1]} pixels" if visual is None else f"{visual} visual tokens"
+        raise Misuse(f"{name or slug} cannot be counted at {asked}: {error}") from error
     model = _on_meta(answers)
     parameters, size = count_parameters(model), BYTES[dtype]
     kept = kv_bytes(model, prompt, size)

@@ -65,7 +65,8 @@ PRISMATIC = Template(
     specials=("<|endoftext|>",),
     before_user="In: ",
     after_user="\n",
-    before_answer="Out: ",
+    before_answer="Out:",
+    answer_lead=" ",
     after_answer="<|endoftext|>",
     images_first=True,
 )
@@ -76,7 +77,7 @@ OMNIMAMBA = Template(
     specials=("<|mmu|>", "<|t2i|>", "<|soi|>", "<|eoi|>", "<|sot|>", "<|eot|>"),
     start="<|mmu|><|soi|>",
     before_user="<|eoi|><|sot|>",
-    before_answer=" ",
+    before_answer="\n",
     after_answer="<|eot|>",
     images_first=True,
 )

@@ -3,8 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from chiasm.fusion.gated import GatedCrossAttention
-from chiasm.spec import Host, Work
+from chiasm.spec import Fusion, Host, Work
 from chiasm.spec.slots import SlotParts, Slots
 from chiasm.stream import RowPlan
 
@@ -18,7 +17,7 @@ class ThumbnailInline:
     """
 
     inline: int
-    read: GatedCrossAttention
+    read: Fusion
 
     def plan(self, layer: int) -> RowPlan:
         return self.read.plan(layer)

@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from jaxtyping import Float, Int
 from torch import Tensor, nn
-from torch.utils.flop_counter import register_flop_formula
+from torch.utils.flop_counter import flop_registry, register_flop_formula
 
 ALIGNED = 16
 """Bytes that a row of either operand of a grouped product must be a multiple of."""
@@ -78,4 +78,6 @@ def _grouped_flops(a: Any, b: Any, *_: Any, **__: Any) -> int:
     return 2 * a[-2] * a[-1] * b[-1]
 
 
-register_flop_formula(torch.ops.aten._grouped_mm)(_grouped_flops)  # torch counts none
+# torch counts none; it refuses a second registration, which a reloaded package would make.
+if torch.ops.aten._grouped_mm not in flop_registry:
+    register_flop_formula(torch.ops.aten._grouped_mm)(_grouped_flops)
