@@ -26,6 +26,8 @@ class Trial:
 
 @dataclass(frozen=True)
 class Found:
+    """The best thresholds of a search, and their score; smaller is better."""
+
     thresholds: tuple[float, ...]
     score: float
 

@@ -90,7 +90,7 @@ def climb(
 def pooled(hidden: Float[Tensor, "batch token width"], table: TokenTable) -> Tensor:
     """The maximum over each sample's text rows, `[batch, width]`."""
     text = (TEXT.select(table) & table.valid).unsqueeze(-1)
-    return hidden.masked_fill(~text, -torch.inf).amax(1)
+    return hidden.masked_fill(~text, torch.finfo(hidden.dtype).min).amax(1)
 
 
 @dataclass(frozen=True)
