@@ -29,9 +29,11 @@ def effects_block(root: Path) -> str:
         )
         lines.append("| " + " | ".join(cells) + " |")
     first = effects[0][1]
+    taught = sorted({one["samples"] for _, one in effects})
+    pictures = " to ".join(f"{count:,}" for count in dict.fromkeys((taught[0], taught[-1])))
     told = (
         f"Accuracy on held-out questions, {first['scale']} scale, {len(first['seeds'])} seeds, "
-        f"{first['samples']:,} pictures taught; difference in points with Student's 95% interval "
+        f"{pictures} pictures taught; difference in points with Student's 95% interval "
         "over the seeds' paired differences. An outcome is confirmed or contrary only where that "
         f"interval leaves out zero. `python benchmarks/effects.py` on {first['machine']}."
     )
