@@ -19,7 +19,7 @@ def differs(slug: str, facet: str) -> str:
     """What is wrong between a written tag and the spec; nothing where they agree."""
     of, written = registered()[slug], by_slug()[slug].facets
     if facet == "tok":
-        says = any(value[:2] in ("I:", "V:") for value in written.get("tok", ()))
+        says = any(value[:2] in ("I:", "V:", "A:") for value in written.get("tok", ()))
         return "" if compresses(of) == says else f"{slug}: the spec compresses: {not says}"
     found = DERIVED[facet](of)
     same = set(found) == set(written[facet])
