@@ -16,7 +16,6 @@ import copy
 import json
 import os
 import platform
-import re
 import subprocess
 import sys
 import time
@@ -31,6 +30,7 @@ from torch import Tensor
 
 from chiasm.assemble import build
 from chiasm.backbone import Cache, StaticCache
+from chiasm.catalogue.provenance import commit, machine_file, processor
 from chiasm.compression import NoCompression
 from chiasm.connectors import NoConnector
 from chiasm.encoders import NoEncoder
@@ -188,16 +188,16 @@ def _again_with_passive_threads() -> int:
 
 
 def _write(options: argparse.Namespace, found: dict[str, Any]) -> None:
-    out = options.out or Path("results/ssm_decode") / f"{_machine_name()}.json"
+    out = options.out or Path("results/ssm_decode") / f"{machine_file()}.json"
     out.parent.mkdir(parents=True, exist_ok=True)
     arguments = [str(value) for value in sys.argv[1:]]
     record = {
         "command": " ".join(["python", "benchmarks/ssm_decode.py", *arguments]),
         "seed": options.seed,
-        "commit": _commit(),
+        "commit": commit(Path.cwd())[0],
         "date": date.today().isoformat(),
         "machine": {
-            "cpu": _cpu(),
+            "cpu": processor(),
             "cores": os.cpu_count(),
             "threads": options.threads,
             "thread_waiting": os.environ[POLICY].lower(),
@@ -219,24 +219,6 @@ def _write(options: argparse.Namespace, found: dict[str, Any]) -> None:
     }
     out.write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
     print(f"written to {out}")
-
-
-def _commit() -> str:
-    told = subprocess.run(["git", "rev-parse", "HEAD"], capture_output=True, text=True, check=False)
-    return told.stdout.strip() or "unknown"
-
-
-def _cpu() -> str:
-    """The processor's model name where the system tells it."""
-    info = Path("/proc/cpuinfo")
-    lines = info.read_text(encoding="utf-8").splitlines() if info.exists() else []
-    names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
-    return names[0] if names else platform.processor() or platform.machine()
-
-
-def _machine_name() -> str:
-    """The kind of machine, as a file name."""
-    return re.sub(r"[^a-z0-9]+", "-", f"{_cpu()} {os.cpu_count()} cores".lower()).strip("-")
 
 
 def _options() -> argparse.Namespace:

@@ -13,8 +13,6 @@ import argparse
 import json
 import os
 import platform
-import re
-import subprocess
 import sys
 import time
 from dataclasses import replace
@@ -26,6 +24,7 @@ from typing import Any
 import torch
 
 from chiasm.assemble import build
+from chiasm.catalogue.provenance import commit, machine_file, processor
 from chiasm.cost import sample_inputs
 from chiasm.model import Model
 from chiasm.spec import Fixed, Scale, registered
@@ -124,17 +123,16 @@ def _samples(model: Model, streams: dict[str, Stream], repeats: int) -> dict[str
 
 
 def _write(options: argparse.Namespace, found: dict[str, Any]) -> None:
-    out = options.out or Path("results/zorro") / f"unimodal-{_machine_name()}.json"
+    out = options.out or Path("results/zorro") / f"unimodal-{machine_file()}.json"
     out.parent.mkdir(parents=True, exist_ok=True)
     arguments = [str(value) for value in sys.argv[1:]]
-    told = subprocess.run(["git", "rev-parse", "HEAD"], capture_output=True, text=True, check=False)
     record = {
         "command": " ".join(["python", "benchmarks/zorro_unimodal.py", *arguments]),
         "seed": options.seed,
-        "commit": told.stdout.strip() or "unknown",
+        "commit": commit(Path.cwd())[0],
         "date": date.today().isoformat(),
         "machine": {
-            "cpu": _cpu(),
+            "cpu": processor(),
             "cores": os.cpu_count(),
             "threads": options.threads,
             "load_average": os.getloadavg()[0],
@@ -148,19 +146,6 @@ def _write(options: argparse.Namespace, found: dict[str, Any]) -> None:
     }
     out.write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
     print(f"written to {out}")
-
-
-def _cpu() -> str:
-    """The processor's model name where the system tells it."""
-    info = Path("/proc/cpuinfo")
-    lines = info.read_text(encoding="utf-8").splitlines() if info.exists() else []
-    names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
-    return names[0] if names else platform.processor() or platform.machine()
-
-
-def _machine_name() -> str:
-    """The kind of machine, as a file name."""
-    return re.sub(r"[^a-z0-9]+", "-", f"{_cpu()} {os.cpu_count()} cores".lower()).strip("-")
 
 
 def _options() -> argparse.Namespace:

@@ -5,6 +5,7 @@ Nothing here names a particular machine: no host, no user, no absolute path.
 
 import os
 import platform
+import re
 import shlex
 import subprocess
 import sys
@@ -33,20 +34,28 @@ def git(root: Path, *arguments: str) -> str | None:
     return done.stdout.strip() if done.returncode == 0 else None
 
 
-def machine() -> str:
-    """The kind of machine: processor, cores that this process may use, accelerator if any."""
-    model = platform.processor() or platform.machine()
+def processor() -> str:
+    """The processor's model name where the system tells it."""
     cpuinfo = Path("/proc/cpuinfo")
     if cpuinfo.is_file():
         for line in cpuinfo.read_text(encoding="utf-8").splitlines():
             if line.startswith("model name"):
-                model = line.partition(":")[2].strip()
-                break
+                return line.partition(":")[2].strip()
+    return platform.processor() or platform.machine()
+
+
+def machine() -> str:
+    """The kind of machine: processor, cores that this process may use, accelerator if any."""
     usable = getattr(os, "sched_getaffinity", None)
     cores = len(usable(0)) if usable else os.cpu_count()
     torch = sys.modules.get("torch")  # a run that never loaded torch used no accelerator
     gpu = f", {torch.cuda.get_device_name()}" if torch and torch.cuda.is_available() else ""
-    return f"{model}, {cores} cores{gpu}"
+    return f"{processor()}, {cores} cores{gpu}"
+
+
+def machine_file() -> str:
+    """The processor and its cores as a file name."""
+    return re.sub(r"[^a-z0-9]+", "-", f"{processor()} {os.cpu_count()} cores".lower()).strip("-")
 
 
 def versions() -> dict[str, str]:
