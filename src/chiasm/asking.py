@@ -8,7 +8,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from chiasm.stream import Asked, Features, Inputs, Modality, Role
-from chiasm.stream.table import take
+from chiasm.stream.table import TokenTable, take
 
 
 def one_each(features: Features, owners: Int[Tensor, "batch item"]) -> tuple[Features, Tensor]:
@@ -30,7 +30,7 @@ def one_each(features: Features, owners: Int[Tensor, "batch item"]) -> tuple[Fea
 def asked_of(
     inputs: Inputs,
     embeddings: Float[Tensor, "batch token width"],
-    browse: Callable[[], Float[Tensor, "batch width"]],
+    browse: Callable[[], Float[Tensor, "batch item width"]] | None,
 ) -> Asked:
     """The prompt's text rows, once for each (sample, image) pair in the order of `one_each`."""
     assert inputs.owners is not None
@@ -43,13 +43,41 @@ def asked_of(
         ids=take(inputs.ids, index).repeat_interleave(items, 0),
         embeddings=take(embeddings, index).repeat_interleave(items, 0),
         valid=take(prompt, index).repeat_interleave(items, 0),
-        browse=lambda: browse().repeat_interleave(items, 0),
+        browse=None if browse is None else lambda: browse().flatten(0, 1),
     )
 
 
-def last_prompt_rows(inputs: Inputs) -> Int[Tensor, "batch 1"]:
-    """The last valid row of each sample that is no answer."""
+def last_prompt_rows(inputs: Inputs) -> Int[Tensor, "batch item"]:
+    """For each image of each sample, the last row of its turn that is no answer.
+
+    A later turn's prompt has read the answers before it: what an image becomes must not know them.
+    """
     table = inputs.table
-    prompt = table.valid & (table.role != int(Role.ASSISTANT))
-    places = torch.arange(table.shape[1], device=table.device).expand(table.shape)
-    return places.masked_fill(~prompt, 0).amax(1, keepdim=True)
+    turn = _turns(inputs).unsqueeze(-1)
+    prompt = (table.valid & (table.role != int(Role.ASSISTANT))).unsqueeze(1)
+    own = prompt & (table.turn.unsqueeze(1) == turn)
+    return table.order.unsqueeze(1).masked_fill(~own, -1).argmax(-1)
+
+
+def _turns(inputs: Inputs) -> Int[Tensor, "batch item"]:
+    """The turn in which each image (each view, where images are cut) stands.
+
+    Views are the runs of the memory's tokens that share item and unit; `item` counts from the
+    image's own first row, so the earliest row that bears its number stands in its turn.
+    """
+    assert inputs.owners is not None and inputs.memory is not None
+    memory, table = inputs.memory, inputs.table
+    views = inputs.owners.shape[1]
+    number = _runs(memory).clamp(max=views - 1)
+    item = torch.zeros_like(inputs.owners).scatter_reduce(
+        1, number, memory.item * memory.valid, reduce="amax"
+    )
+    own = (table.item.unsqueeze(1) == item.unsqueeze(-1)) & table.valid.unsqueeze(1)
+    latest = int(table.turn.max())
+    return table.turn.unsqueeze(1).masked_fill(~own, latest).amin(-1)
+
+
+def _runs(memory: TokenTable) -> Int[Tensor, "batch token"]:
+    """Which run of equal (item, unit) each token belongs to, counted from 0."""
+    changed = (memory.item.diff(dim=1) != 0) | (memory.unit.diff(dim=1) != 0)
+    return torch.nn.functional.pad(changed.long(), (1, 0)).cumsum(1)

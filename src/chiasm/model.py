@@ -124,14 +124,15 @@ class Model(nn.Module):
             memory = Memory(read, inputs.memory)
         return Media(per_sample(entering, owners), memory)
 
-    def stream(self, inputs: Inputs, *, conditioned: bool = True) -> Stream:
+    def stream(self, inputs: Inputs, *, browsing: bool = False) -> Stream:
         """Word embeddings with media rows replaced, and the memory beside them.
 
-        `conditioned=False` withholds what is asked from a connector that reads it.
+        While `browsing`, a connector that reads what is asked has no earlier pass to read.
         """
         embeddings, asked = self.decoder.embed(inputs.ids), None
-        if conditioned and self.answers.connector.conditioned and inputs.owners is not None:
-            asked = asked_of(inputs, embeddings, lambda: self._browse(inputs))
+        if self.answers.connector.conditioned and inputs.owners is not None:
+            browse = None if browsing else lambda: self._browse(inputs)
+            asked = asked_of(inputs, embeddings, browse)
         if inputs.latents is not None and inputs.latent_of is not None:
             held = take(inputs.latents, inputs.latent_of.clamp(min=0)).to(embeddings.dtype)
             rows = cast(Flows, self.head).enter(held, inputs.table.place).to(embeddings.dtype)
@@ -145,10 +146,12 @@ class Model(nn.Module):
         return Stream(embeddings, inputs.table, media.memory, inputs.source)
 
     @torch.no_grad()
-    def _browse(self, inputs: Inputs) -> Float[Tensor, "batch width"]:
-        """The last hidden state of each prompt, from a pass that asks nothing of the connector."""
-        hidden = self.decoder(self.stream(inputs, conditioned=False))
-        return take(hidden, last_prompt_rows(inputs))[:, 0]
+    def _browse(self, inputs: Inputs) -> Float[Tensor, "batch item width"]:
+        """For each image the final hidden state of its turn's last prompt row, from a pass without
+        a condition.
+        """
+        hidden = self.decoder(self.stream(inputs, browsing=True))
+        return take(hidden, last_prompt_rows(inputs))
 
     def hidden(
         self,

@@ -109,6 +109,7 @@ EXPLAINED: Mapping[tuple[str, str], str] = {
     ("omnimamba", "peft"): "a delta a task first, then the whole model beside it",
     ("arcana", "peft"): "low-rank pairs within the host; the ladder that is added stands before it",
     ("uni-moe", "peft"): "LoRA tunes the mixture; its experts were full feed-forwards before",
+    ("browse-concentrate", "peft"): "queries and values of the host learn there, all of it here",
     ("idefics2", "peft"): "its stages here are LLaVA-1.5's; the paper adapts the host by DoRA",
     (
         "perceiver",
@@ -139,6 +140,8 @@ def _codes(model: Model) -> bool:
     """Whether tokens are looked up in a table of codes instead of projected."""
     if isinstance(model.decoder, Hierarchy):
         return True
-    # What a connector reads words with is an encoder's part.
+    if model.answers.connector.conditioned:
+        # What it looks up are the words that are asked.
+        return False
     own = {id(parameter) for parameter in model.part("connector")}
     return any(isinstance(m, nn.Embedding) and id(m.weight) in own for m in model.modules())

@@ -53,6 +53,19 @@ def few_frames() -> Bill:
     )
 
 
+def without_browsing(**sizes: Any) -> Bill:
+    """Browse-concentrate's baseline: its Q-Former without a condition."""
+    of: Any = system("browse-concentrate").at("paper")
+    return count(replace(of, connector=replace(of.connector, browses=False)), **sizes)
+
+
+def q_former() -> int:
+    """Parameters of InstructBLIP's Q-Former, its map to the host apart."""
+    of: Any = system("browse-concentrate").at("paper")
+    projection = (of.connector.inner + 1) * of.host.width
+    return without_browsing().parameters.by_part["connector"] - projection
+
+
 def of_exits(saved: float, deepest: int) -> float:
     """RoboFlamingo's 24 layers over DeeR-VLA's mean step, FLOPs of the decoder: shares of the exits
     up to layer `deepest`, solved for 1 / `saved` of the whole stack.
@@ -264,6 +277,26 @@ CLAIMS: tuple[Claim, ...] = (
         setting="576 tokens of width 1024, 77 words of width 768",
         paper=1_164_160,
         ours=lambda: added("emma", "connector"),
+    ),
+    Claim(
+        slug="browse-concentrate",
+        figure="prefill FLOPs, times those without browsing",
+        setting="Vicuna-7B, 64 text tokens, encoder and all",
+        paper=2.0,
+        ours=lambda: (
+            bill("browse-concentrate", text=64).prefill_flops_executed
+            / without_browsing(text=64).prefill_flops_executed
+        ),
+    ),
+    Claim(
+        slug="browse-concentrate",
+        figure="parameters of the Q-Former",
+        setting="BERT-base's sizes, 32 queries, cross-attention in every second layer",
+        paper=188.0,
+        ours=lambda: q_former() / MILLION,
+        unit="M",
+        note="32,000 words of the host for BERT's 30,522; the last layer's feed-forward of words, "
+        "whose output is not read, is left out",
     ),
     Claim(
         slug="deer-vla",

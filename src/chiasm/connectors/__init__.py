@@ -16,6 +16,7 @@ from chiasm.connectors.none import NoConnector
 from chiasm.connectors.patch_embedding import PatchEmbedding
 from chiasm.connectors.perceiver import PerceiverResampler
 from chiasm.connectors.pooled import MLPThenPool, PoolThenMLP
+from chiasm.connectors.qformer import QFormer
 from chiasm.connectors.query_ladder import QueryLadder
 from chiasm.connectors.raw import RawFeatures
 from chiasm.connectors.regions import Regions
@@ -34,6 +35,7 @@ __all__ = [
     "TextTower",
     "Modulated",
     "TokenMixing",
+    "QFormer",
     "QueryLadder",
     "LearnedRows",
     "CodeEmbedding",

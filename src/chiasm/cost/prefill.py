@@ -9,7 +9,7 @@ from chiasm.cost.bill import Line
 from chiasm.cost.geometry import Prompt, squarest
 from chiasm.cost.visible import chosen, visible_pairs
 from chiasm.model import Model
-from chiasm.spec import Answers, Conditioned, Work
+from chiasm.spec import Answers, Browsing, Conditioned, Work
 from chiasm.spec.work import LayerRows, Reads
 from chiasm.stream import Modality, RowPlan, Rows, Rule, TokenTable
 
@@ -28,11 +28,11 @@ class Share:
 _ALL = Share(1, 1)
 
 
-def media_work(answers: Answers, prompt: Prompt, *, asked: bool = True) -> list[Work]:
+def media_work(answers: Answers, prompt: Prompt, *, browsing: bool = False) -> list[Work]:
     """Encoder, compressor and connector of one image; a layerwise connector once per layer.
 
-    The encoder is billed for its own views, also where `visual` tokens were asked for. Without
-    `asked`, what a connector makes of the question is left out.
+    The encoder is billed for its own views, also where `visual` tokens were asked for. While
+    `browsing`, there is no earlier pass of which the connector makes anything.
     """
     encoder, connector, compression = answers.encoder, answers.connector, answers.compression
     width, token_width = encoder.width, answers.fusion.token_width(answers.host)
@@ -40,13 +40,16 @@ def media_work(answers: Answers, prompt: Prompt, *, asked: bool = True) -> list[
     work = [line for view in found.views for line in encoder.work(view.target)]
     times = answers.host.depth if connector.layerwise else 1
     each = [line for grid in found.grids for line in connector.work(grid, width, token_width)]
-    if asked and connector.conditioned:
+    if connector.conditioned:
         reads = cast(Conditioned, connector)
         each += [
             line
             for grid in found.grids
             for line in reads.asked_work(grid, width, token_width, prompt.text)
         ]
+        if reads.browses and not browsing:
+            made = cast(Browsing, connector).browsed_work(answers.host.width)
+            each += [line for _ in found.grids for line in made]
     work += each * times
     if found.views and found.kept != found.tokens:
         if compression.of_tokens:
@@ -65,18 +68,18 @@ def prefill_lines(model: Model, prompt: Prompt) -> tuple[Line, ...]:
     browsed: tuple[Line, ...] = ()
     reads = answers.connector.conditioned and bool(prompt.geometry.views)
     if reads and cast(Conditioned, answers.connector).browses:
-        first = _pass_lines(model, prompt, asked=False)
+        first = _pass_lines(model, prompt, browsing=True)
         browsed = tuple(replace(line, name=f"browse {line.name}") for line in first)
     head = _lines(answers.head.work(answers.host, prompt.rows), {Reads.ALL: _ALL})
-    return (*browsed, *_pass_lines(model, prompt, asked=True), *head)
+    return (*browsed, *_pass_lines(model, prompt), *head)
 
 
-def _pass_lines(model: Model, prompt: Prompt, *, asked: bool) -> list[Line]:
+def _pass_lines(model: Model, prompt: Prompt, *, browsing: bool = False) -> list[Line]:
     """One pass of media and stack over the prompt."""
     answers, stack = model.answers, _stack(model)
     host, table = answers.host, prompt.table
     tokens = prompt.geometry.tokens
-    work = media_work(answers, prompt, asked=asked)
+    work = media_work(answers, prompt, browsing=browsing)
     lines = [Line(w.part, w.name, w.macs, w.macs) for w in work]
     fused = prompt.rows + tokens
     shares = {

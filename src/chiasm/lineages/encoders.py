@@ -100,3 +100,20 @@ INTERN_VIT_6B_448 = TransformersVision(
 )
 """InternViT-6B's sizes in CLIP's blocks: 32 x 32 tokens; its layer scale and norms of queries and
 keys, a few thousand numbers a layer, are left out."""
+
+EVA_CLIP_G_224 = TransformersVision(
+    model_type="clip_vision_model",
+    settings=(
+        ("hidden_act", "gelu"),
+        ("hidden_size", 1408),
+        ("image_size", 224),
+        ("intermediate_size", 6144),
+        ("num_attention_heads", 16),
+        ("num_hidden_layers", 39),
+        ("patch_size", 14),
+    ),
+    taps=(),
+    drop_first=0,
+)
+"""EVA-CLIP ViT-g/14 without its last layer, as BLIP-2 reads it, in CLIP's blocks: 256 tokens of
+patches behind the class token. CLIP's first norm is not EVA's; keys here have biases."""

@@ -205,3 +205,18 @@ EVE_V2 = Teaching(
     ),
 )
 """10M, 29M, 48M, 15M and 7.3M samples (EVEv2, arXiv 2502.06788)."""
+
+BROTE = Teaching(
+    objective=NextToken(),
+    stages=(
+        Stage(name="condition", trained=("connector",), learning_rate=1e-5, share=191 / 691),
+        Stage(
+            name="several images",
+            trained=("connector", "decoder", "head"),
+            learning_rate=1e-5,
+            share=500 / 691,
+        ),
+    ),
+)
+"""191K captions that know their context, then about 500K samples of several images (Browse and
+Concentrate, arXiv 2402.12195); the condition has the Q-Former's rate, a tenth of the paper's."""

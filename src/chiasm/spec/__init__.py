@@ -1,6 +1,7 @@
 """What a system states: component answers, the system itself, geometry, the registry."""
 
 from chiasm.spec.answer import (
+    Browsing,
     Compression,
     Conditioned,
     Connector,
@@ -38,6 +39,7 @@ __all__ = [
     "Answers",
     "Card",
     "Compression",
+    "Browsing",
     "Conditioned",
     "Connector",
     "Context",

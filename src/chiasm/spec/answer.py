@@ -73,6 +73,14 @@ class Conditioned(Connector, Protocol):
         ...
 
 
+class Browsing(Conditioned, Protocol):
+    """A connector that reads the first pass, as far as its bill."""
+
+    def browsed_work(self, host_width: int) -> Sequence[Work]:
+        """What it makes of the first pass for a view."""
+        ...
+
+
 class Fusion(Protocol):
     """Question 3: where tokens enter, which rows do which work, and what fills the slots."""
 

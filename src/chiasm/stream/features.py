@@ -52,7 +52,7 @@ class Asked:
     embeddings: Float[Tensor, "image token width"]
     """The host's word embeddings of these ids."""
     valid: Bool[Tensor, "image token"]
-    browse: Callable[[], Float[Tensor, "image width"]]
-    """Runs the whole model once without a condition, and without gradient: the last hidden state
-    of each prompt.
+    browse: Callable[[], Float[Tensor, "image width"]] | None
+    """Runs the whole model once without a condition, and without gradient: the final hidden state
+    of the last prompt row of each image's turn. None within that pass.
     """
