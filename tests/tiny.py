@@ -188,7 +188,7 @@ def looks(answers: Answers) -> bool:
 
 def embeds(answers: Answers) -> bool:
     """Whether the host reads embeddings; a stream of ids takes no other encoder or host."""
-    return answers.fusion.token_width(answers.host) > 1
+    return answers.fusion.token_width(answers.host) > 1 or not answers.fusion.enters
 
 
 @dataclass(frozen=True)

@@ -28,9 +28,10 @@ PARTS = (
 )
 """Names by which stages and counts speak of a model's parameters.
 
-fusion is what fills the decoder's slots, tower a second live stack, experts the weights that an
-experts answer adds to the host's own, flow where rows of a drawn picture enter and leave,
-action a policy beside the text head.
+fusion is what fills the decoder's slots, tower a second live stack beside the host's or ahead of it
+(with words and head of its own, `unimodal`, where it has them), experts the weights that an experts
+answer adds to the host's own, flow where rows of a drawn picture enter and leave, action a policy
+beside the text head.
 """
 
 
@@ -257,13 +258,15 @@ def part_of(parameter: str) -> str:
         return "flow"
     if parameter.startswith("head.action."):
         return "action"
+    if ".unimodal." in parameter:
+        return "tower"
     if parameter.startswith(
-        (*SLOTS, "decoder.prologue.", "decoder.tower.before.", "decoder.after.")
+        (*SLOTS, "decoder.prologue.", "decoder.tower.before.", "decoder.after.", "decoder.widen.")
     ):
         return "fusion"
     if ".text_tower." in parameter:
         return "encoder"
-    if parameter.startswith(("decoder.tower.", "decoder.tower_norm.")):
+    if parameter.startswith(("decoder.tower.", "decoder.tower_norm.", "decoder.ahead.")):
         return "tower"
     part = parameter.split(".", 1)[0]
     return "connector" if part == "compressor" else part

@@ -88,6 +88,7 @@ class LockStep(Decoder):
         if beside is None:
             return hidden, None
         self.tower.advance(beside, self.tower.depth)
+        self.tower.close(beside)
         return hidden, beside.restored(self._tower_normed(beside))
 
     def _tower_normed(self, run: Run) -> Tensor:

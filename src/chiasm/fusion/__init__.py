@@ -7,6 +7,7 @@ from chiasm.fusion.delayed import DelayedKeys
 from chiasm.fusion.gated import GatedCrossAttention
 from chiasm.fusion.gated_blocks import GatedBlocks
 from chiasm.fusion.hyper import HyperAttention, Merge
+from chiasm.fusion.lockstep_reads import LockStepReads
 from chiasm.fusion.none import NoFusion
 from chiasm.fusion.patches_of_patches import PatchesOfPatches
 from chiasm.fusion.prefusion import PreFusion
@@ -28,6 +29,7 @@ __all__ = [
     "GatedCrossAttention",
     "HyperAttention",
     "InSequence",
+    "LockStepReads",
     "Merge",
     "NoFusion",
     "PatchesOfPatches",

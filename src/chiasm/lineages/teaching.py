@@ -220,3 +220,21 @@ BROTE = Teaching(
 )
 """191K captions that know their context, then about 500K samples of several images (Browse and
 Concentrate, arXiv 2402.12195); the condition has the Q-Former's rate, a tenth of the paper's."""
+
+
+def beside_words(*, learning_rate: float) -> Teaching:
+    """A tower of codes by itself, then with what joins it to a text decoder that stays frozen
+    (Zipper, arXiv 2405.18669); the first stage stands for the tower's own pre-training.
+    """
+    return Teaching(
+        objective=NextToken(),
+        stages=(
+            Stage(name="codes", trained=("tower",), learning_rate=learning_rate, share=0.3),
+            Stage(
+                name="zipper",
+                trained=("fusion", "tower"),
+                learning_rate=learning_rate,
+                share=0.7,
+            ),
+        ),
+    )
