@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from chiasm.asking import asked_of, last_prompt_rows, one_each
 from chiasm.backbone import Cache, Decoder, Execution
 from chiasm.drawing import Drafted, draft_rows, drafted
+from chiasm.pointing import Points, read_back, with_pointers
 from chiasm.spec import Answers
 from chiasm.spec.reading import Losses
 from chiasm.stream import Asked, Features, Inputs, Memory, Stream, Tokens
@@ -125,12 +126,18 @@ class Model(nn.Module):
             memory = Memory(read, inputs.memory)
         return Media(per_sample(entering, owners), memory)
 
-    def stream(self, inputs: Inputs, *, browsing: bool = False) -> Stream:
+    def stream(
+        self, inputs: Inputs, *, cache: Cache | None = None, browsing: bool = False
+    ) -> Stream:
         """Word embeddings with media rows replaced, and the memory beside them.
 
-        While `browsing`, a connector that reads what is asked has no earlier pass to read.
+        While `browsing`, a connector that reads what is asked has no earlier pass to read. Image
+        rows that ids point at may be in the `cache`.
         """
-        embeddings, asked = self.decoder.embed(inputs.ids), None
+        words, pointers = inputs.ids, self.answers.head.pointers
+        if pointers:
+            words = words.masked_fill(words >= self.answers.host.vocabulary, 0)
+        embeddings, asked = self.decoder.embed(words), None
         if self.answers.connector.conditioned and inputs.owners is not None:
             browse = None if browsing else lambda: self._browse(inputs)
             asked = asked_of(inputs, embeddings, browse)
@@ -139,11 +146,13 @@ class Model(nn.Module):
             rows = cast(Flows, self.head).enter(held, inputs.table.place).to(embeddings.dtype)
             embeddings = torch.where((inputs.latent_of >= 0).unsqueeze(-1), rows, embeddings)
         media = self.media(inputs, asked=asked)
-        if media is None:
-            return Stream(embeddings, inputs.table)
-        if self.answers.fusion.enters:
+        if media is not None and self.answers.fusion.enters:
             rows = take(media.entering, inputs.source.clamp(min=0)).to(embeddings.dtype)
             embeddings = torch.where((inputs.source >= 0).unsqueeze(-1), rows, embeddings)
+        if pointers:
+            embeddings = read_back(embeddings, inputs, self.answers.host.vocabulary, cache)
+        if media is None:
+            return Stream(embeddings, inputs.table)
         return Stream(embeddings, inputs.table, media.memory, inputs.source)
 
     @torch.no_grad()
@@ -161,10 +170,16 @@ class Model(nn.Module):
         cache: Cache | None = None,
         execution: Execution = Execution.PLANNED,
         losses: Losses | None = None,
-    ) -> Float[Tensor, "batch token width"]:
-        """Final hidden states of every row."""
-        stream = self.stream(inputs)
-        return self.decoder(stream, cache=cache, execution=execution, losses=losses)
+    ) -> Float[Tensor, "batch token read"]:
+        """What the head reads of every row: its final hidden state, and where the head points,
+        that row's scores of the image rows behind it.
+        """
+        stream, pointers = self.stream(inputs, cache=cache), self.answers.head.pointers
+        hidden = self.decoder(stream, cache=cache, execution=execution, losses=losses)
+        if not pointers:
+            return hidden
+        head = cast(Points, self.head)
+        return with_pointers(head, hidden, stream.embeddings, inputs, pointers, cache)
 
     def forward(
         self,
@@ -176,8 +191,8 @@ class Model(nn.Module):
         """Logits of every row."""
         return self.scores(self.hidden(inputs, cache=cache, execution=execution))
 
-    def scores(self, hidden: Float[Tensor, "*row width"]) -> Float[Tensor, "*row vocabulary"]:
-        """What the head makes of hidden states."""
+    def scores(self, hidden: Float[Tensor, "*row read"]) -> Float[Tensor, "*row vocabulary"]:
+        """What the head makes of what it reads of rows."""
         return cast(Emits, self.head).emit(hidden)
 
     def velocity(self, hidden: Float[Tensor, "*row width"]) -> Float[Tensor, "*row patch"]:
@@ -207,7 +222,8 @@ class Model(nn.Module):
             parts["velocity"] = objective.judge_velocity(said, right, drafts)
         align = getattr(self.connector, "align", None)
         if align is not None:
-            collected.add("alignment", align(hidden, inputs))
+            states = hidden[..., : self.answers.host.width]
+            collected.add("alignment", align(states, inputs))
         share = float(taught.sum()) / total if total else 1.0
         layers = {name: share * loss for name, loss in collected.named.items()}
         main = torch.stack([*parts.values()]).sum()

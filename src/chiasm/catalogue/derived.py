@@ -111,6 +111,7 @@ EXPLAINED: Mapping[tuple[str, str], str] = {
     ("uni-moe", "peft"): "LoRA tunes the mixture; its experts were full feed-forwards before",
     ("browse-concentrate", "peft"): "queries and values of the host learn there, all of it here",
     ("idefics2", "peft"): "its stages here are LLaVA-1.5's; the paper adapts the host by DoRA",
+    ("v1-revisit", "tok"): "its host's own merging of 2 x 2 patches is not tagged",
     (
         "perceiver",
         "arch",

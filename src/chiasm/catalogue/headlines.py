@@ -11,6 +11,7 @@ from chiasm.cost import Bill, count
 from chiasm.cost.exits import exit_bytes, exit_flops
 from chiasm.experts import AddedVision, VisionInside
 from chiasm.fusion import InSequence
+from chiasm.heads import TextHead
 from chiasm.lineages.hosts import LLAMA_3_8B
 from chiasm.spec import Fixed, system
 
@@ -297,6 +298,16 @@ CLAIMS: tuple[Claim, ...] = (
         unit="M",
         note="32,000 words of the host for BERT's 30,522; the last layer's feed-forward of words, "
         "whose output is not read, is left out",
+    ),
+    Claim(
+        slug="v1-revisit",
+        figure="parameters added",
+        setting="Qwen2.5-VL-7B, two maps of width 3584 with biases: 2 (d^2 + d)",
+        paper=25_697_280,
+        ours=lambda: (
+            bill("v1-revisit").parameters.total
+            - altered("v1-revisit", head=TextHead()).parameters.total
+        ),
     ),
     Claim(
         slug="deer-vla",

@@ -20,7 +20,7 @@ class Line:
     dense: int
     """Over all (query row, key row) pairs, whatever the rule permits."""
     visible: int
-    """Over the pairs that the rule permits."""
+    """Over the pairs that the rule permits, and of the head over the rows whose scores are read."""
 
 
 @dataclass(frozen=True)
@@ -81,8 +81,7 @@ class Bill:
     @property
     def prefill_flops_executed(self) -> int:
         """What the row plan runs: visible pairs, the encoder, and the head on the last row."""
-        body = sum(line.visible for line in self.prefill if line.part != "head")
-        return FLOPS * body + self.head_row_flops
+        return FLOPS * sum(line.visible for line in self.prefill)
 
     @property
     def prefill_flops_operator(self) -> int:

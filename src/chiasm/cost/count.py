@@ -105,4 +105,5 @@ def kv_bytes(model: Model, prompt: Prompt, size: int) -> int:
             own += each * 2 * host.kv_heads * host.head_width * rows * size
         else:
             own += each * host.mixer.held_bytes(size)
-    return own + answers.fusion.cached(host, prompt.geometry.tokens) * size
+    pointed = answers.head.pointed(host) * prompt.geometry.placeholders
+    return own + (answers.fusion.cached(host, prompt.geometry.tokens) + pointed) * size

@@ -63,15 +63,22 @@ def media_work(answers: Answers, prompt: Prompt, *, browsing: bool = False) -> l
 
 
 def prefill_lines(model: Model, prompt: Prompt) -> tuple[Line, ...]:
-    """Every operation of a prefill; the head on all rows, a browsing pass before the other."""
+    """Every operation of a prefill, a browsing pass before the other."""
     answers = model.answers
     browsed: tuple[Line, ...] = ()
     reads = answers.connector.conditioned and bool(prompt.geometry.views)
     if reads and cast(Conditioned, answers.connector).browses:
         first = _pass_lines(model, prompt, browsing=True)
         browsed = tuple(replace(line, name=f"browse {line.name}") for line in first)
-    head = _lines(answers.head.work(answers.host, prompt.rows), {Reads.ALL: _ALL})
-    return (*browsed, *_pass_lines(model, prompt), *head)
+    return (*browsed, *_pass_lines(model, prompt), *head_lines(answers, prompt))
+
+
+def head_lines(answers: Answers, prompt: Prompt) -> Iterable[Line]:
+    """The head on all rows, of which only the last is executed; all rows point at image rows."""
+    head, host, shown = answers.head, answers.host, prompt.geometry.placeholders
+    for every, last in zip(head.work(host, prompt.rows), head.work(host, 1), strict=True):
+        yield Line(every.part, every.name, every.macs, last.macs)
+    yield from _lines(head.pointing_work(host, prompt.rows, shown), {Reads.ALL: _ALL})
 
 
 def _pass_lines(model: Model, prompt: Prompt, *, browsing: bool = False) -> list[Line]:
@@ -119,7 +126,9 @@ def decode_lines(model: Model, prompt: Prompt) -> tuple[Line, ...]:
             rows, share = in_pieces(model.decoder.patch, model.decoder.piece)[0], _ALL
         work = answers.experts.work(host, layer, rows, f"layer {layer}")
         lines += _lines(work, {Reads.ALL: _ALL, Reads.SEQUENCE: share})
-    return (*lines, *_lines(answers.head.work(host, 1), {Reads.ALL: _ALL}))
+    pointing = answers.head.pointing_work(host, 1, prompt.geometry.placeholders)
+    head = (*answers.head.work(host, 1), *(w for w in pointing if not w.once))
+    return (*lines, *_lines(head, {Reads.ALL: _ALL}))
 
 
 def memory_width(answers: Answers) -> int:

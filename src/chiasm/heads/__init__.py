@@ -4,6 +4,17 @@ from chiasm.heads.action import ActionHead, Actions, Policy
 from chiasm.heads.codes import CodeHead
 from chiasm.heads.flow import FlowHead
 from chiasm.heads.none import NoHead
+from chiasm.heads.pointer import PointedState, PointerHead
 from chiasm.heads.text import TextHead
 
-__all__ = ["ActionHead", "Actions", "CodeHead", "FlowHead", "NoHead", "Policy", "TextHead"]
+__all__ = [
+    "ActionHead",
+    "Actions",
+    "CodeHead",
+    "FlowHead",
+    "NoHead",
+    "PointedState",
+    "PointerHead",
+    "Policy",
+    "TextHead",
+]

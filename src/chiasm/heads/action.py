@@ -7,7 +7,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from chiasm.heads.text import TextScores
-from chiasm.spec import DrawsNothing, Host, Work
+from chiasm.spec import DrawsNothing, Host, PointsNowhere, Work
 from chiasm.spec.work import linear
 
 State = tuple[Tensor, Tensor]
@@ -17,7 +17,7 @@ POSE = 6
 
 
 @dataclass(frozen=True, kw_only=True)
-class ActionHead(DrawsNothing):
+class ActionHead(DrawsNothing, PointsNowhere):
     """A vocabulary, and an LSTM over time that gives actions (RoboFlamingo, arXiv 2311.01378;
     shared by all exits in DeeR-VLA, arXiv 2411.02359).
 

@@ -7,12 +7,12 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from chiasm.heads.text import TextScores
-from chiasm.spec import DrawsNothing, Host, Work
+from chiasm.spec import DrawsNothing, Host, PointsNowhere, Work
 from chiasm.spec.work import linear
 
 
 @dataclass(frozen=True, kw_only=True)
-class CodeHead(DrawsNothing):
+class CodeHead(DrawsNothing, PointsNowhere):
     """Decoupled vocabularies (OmniMamba, arXiv 2503.08686): the task selects the head.
 
     Words are scored by the word embeddings where the host ties them, codes by the code embeddings.

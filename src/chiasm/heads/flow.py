@@ -8,12 +8,12 @@ from torch import Tensor, nn
 
 from chiasm.heads.text import TextScores
 from chiasm.layers import FREQUENCIES, TimeEmbedding, sine_positions
-from chiasm.spec import Context, Host, Latent, Work
+from chiasm.spec import Context, Host, Latent, PointsNowhere, Work
 from chiasm.spec.work import linear
 
 
 @dataclass(frozen=True, kw_only=True)
-class FlowHead:
+class FlowHead(PointsNowhere):
     """A vocabulary and a flow (BAGEL, arXiv 2505.14683, section 2; Transfusion, arXiv 2408.11039).
 
     A latent row enters as `W x_t + b + time(t) + position(y, x)`, with fixed 2-D sine positions,

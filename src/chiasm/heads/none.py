@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from chiasm.spec import DrawsNothing, Host, Work
+from chiasm.spec import DrawsNothing, Host, PointsNowhere, Work
 
 
 @dataclass(frozen=True)
-class NoHead(DrawsNothing):
+class NoHead(DrawsNothing, PointsNowhere):
     """No scores; what a headless checkpoint (`LlamaModel`, …) gives."""
 
     def build(self, host: Host, embeddings: nn.Embedding) -> "HiddenStates":

@@ -7,12 +7,12 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from chiasm.layers import Linear
-from chiasm.spec import DrawsNothing, Host, Work
+from chiasm.spec import DrawsNothing, Host, PointsNowhere, Work
 from chiasm.spec.work import linear
 
 
 @dataclass(frozen=True)
-class TextHead(DrawsNothing):
+class TextHead(DrawsNothing, PointsNowhere):
     """A linear map to the vocabulary, tied to the word embeddings where the host says so.
 
     The last `unsaid` ids of the vocabulary can be read but get no score (Llama 3.2 Vision's image

@@ -11,6 +11,7 @@ from chiasm.objectives.flow import (
     shifted,
 )
 from chiasm.objectives.joint import TextAndFlow
+from chiasm.objectives.joint_classes import JointClasses
 from chiasm.objectives.next_token import NextToken
 
 __all__ = [
@@ -18,6 +19,7 @@ __all__ = [
     "Draft",
     "GroupTimes",
     "Imitation",
+    "JointClasses",
     "LogitNormalTimes",
     "NextToken",
     "RectifiedFlow",

@@ -29,6 +29,7 @@ from chiasm.spec.geometry import (
 )
 from chiasm.spec.host import Host
 from chiasm.spec.latent import Context, DrawsNothing, Latent
+from chiasm.spec.pointers import PointsNowhere
 from chiasm.spec.registry import register, registered, system
 from chiasm.spec.state_space import StateSpace
 from chiasm.spec.system import Card, System, derive, differences
@@ -57,6 +58,7 @@ __all__ = [
     "NativeResolution",
     "NoViews",
     "Objective",
+    "PointsNowhere",
     "Positions",
     "Scale",
     "Size",

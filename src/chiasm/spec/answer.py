@@ -189,6 +189,19 @@ class Head(Protocol):
         """Multiply-adds of a picture's rows on their way in and out, for one step."""
         ...
 
+    @property
+    def pointers(self) -> int:
+        """Classes beyond the host's words that name image rows (`chiasm.pointing`)."""
+        ...
+
+    def pointing_work(self, host: Host, rows: int, tokens: int) -> Sequence[Work]:
+        """Multiply-adds of `rows` rows that score `tokens` image rows."""
+        ...
+
+    def pointed(self, host: Host) -> int:
+        """Numbers that are kept of an image row for pointing at it."""
+        ...
+
     def build(self, host: Host, embeddings: nn.Embedding) -> nn.Module: ...
 
     def work(self, host: Host, rows: int) -> Sequence[Work]: ...
