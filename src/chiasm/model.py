@@ -1,6 +1,6 @@
 """The model that a spec becomes: encode, connect, enter, run the decoder, emit."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol, cast
 
 import torch
@@ -203,20 +203,24 @@ class Model(nn.Module):
         self, inputs: Inputs, *, total: int | None = None, drafts: int | None = None
     ) -> Taught:
         """The objective on labelled rows and on drafts, and the layers' own losses; only those rows
-        reach the head. Drafts whose noise is still to be drawn get it here.
+        reach the head. What training draws is drawn here: the noise of drafts that have none yet,
+        and positions.
 
         `total` and `drafts` are the labels and the drafts' rows of a whole accumulation window, of
         which this batch counts its share.
         """
-        if inputs.labels is None:
+        labels = inputs.labels
+        if labels is None:
             raise ValueError("these inputs carry no labels")
+        if self.training:
+            inputs = replace(inputs, table=self.answers.positions.taught(inputs.table))
         objective, drawn = self.answers.teaching.objective, self._drafted(inputs)
-        taught, collected = inputs.labels >= 0, Losses()
+        taught, collected = labels >= 0, Losses()
         hidden = self.hidden(inputs if drawn is None else drawn.inputs, losses=collected)
         parts: dict[str, Tensor] = {}
         if drawn is None or bool(taught.any()):
             scores = self.scores(hidden[taught])
-            parts["text"] = objective.judge(scores, inputs.labels[taught], total)
+            parts["text"] = objective.judge(scores, labels[taught], total)
         if drawn is not None:
             said, right = self.velocity(hidden[drawn.rows]), drawn.velocity[drawn.rows]
             parts["velocity"] = objective.judge_velocity(said, right, drafts)

@@ -4,13 +4,17 @@ import pytest
 import torch
 from tests.operator_count import operator_macs
 
-from chiasm.connectors import NormedMLP, ShuffleLinear, ShuffleSwiGLU
+from chiasm.connectors import Blockwise, NormedMLP, ShuffleLinear, ShuffleSwiGLU
 from chiasm.connectors.shuffle import space_to_depth
 from chiasm.errors import Misuse
 from chiasm.stream import Features
 
 GRID, FACTOR, WIDTH, HOST_WIDTH = (6, 9), 3, 5, 13
-ANSWERS = [ShuffleLinear(factor=FACTOR), ShuffleSwiGLU(factor=FACTOR, hidden=22)]
+ANSWERS = [
+    ShuffleLinear(factor=FACTOR),
+    ShuffleSwiGLU(factor=FACTOR, hidden=22),
+    Blockwise(each=NormedMLP(), factor=FACTOR),
+]
 
 
 def test_it_is_a_bijection_of_blocks() -> None:
@@ -28,7 +32,7 @@ def test_it_is_a_bijection_of_blocks() -> None:
 
 
 @pytest.mark.parametrize("answer", ANSWERS, ids=str)
-def test_counts_and_independent_blocks(answer: ShuffleLinear | ShuffleSwiGLU) -> None:
+def test_counts_and_independent_blocks(answer: ShuffleLinear | ShuffleSwiGLU | Blockwise) -> None:
     connector = answer.build(WIDTH, HOST_WIDTH)
     tokens = torch.randn(2, GRID[0] * GRID[1], WIDTH, requires_grad=True)
     out = connector.connect(Features(tokens, GRID)).embeddings

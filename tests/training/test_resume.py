@@ -17,6 +17,7 @@ from safetensors.torch import load_file
 from tests.training.toy import ADAPT, ALIGN, KILLED_STEPS, STAGE, killed, ready, toy
 
 from chiasm.errors import ChiasmError
+from chiasm.positions import Fractional
 from chiasm.training import Budget, Interrupted, Metrics, Options, Silent, Trainer, metrics, train
 from chiasm.training import state as states
 
@@ -99,6 +100,34 @@ def test_a_signal_saves_and_leaves_and_the_run_goes_on(
     assert (tmp_path / "cut" / "model.safetensors").exists()
     train(system, out=tmp_path / "cut", resume=True, display=Silent(), **options)
     assert curve(tmp_path / "cut") == curve(tmp_path / "whole")
+
+
+@pytest.mark.parametrize("stop", [3, 8])
+def test_drawn_positions_go_on_as_if_nothing_had_happened(
+    stop: int, data: Path, tmp_path: Path
+) -> None:
+    options: dict[str, Any] = dict(
+        scale="nano",
+        data=str(data),
+        budget=Budget(samples=36),
+        seed=2,
+        threads=1,
+        options=Options(batch=3, accumulate=2),
+    )
+    plain = toy(ALIGN, ADAPT)
+    drawn = replace(plain.at("nano"), positions=Fractional(fixed=16))
+    scales = {scale: drawn for scale in plain.scales}
+    system = replace(plain, scales=scales)
+    train(system, out=tmp_path / "whole", display=Silent(), **options)
+    with pytest.raises(Interrupted):
+        train(system, out=tmp_path / "cut", display=Signals(signal.SIGINT, stop), **options)
+    train(system, out=tmp_path / "cut", resume=True, display=Silent(), **options)
+    assert curve(tmp_path / "cut") == curve(tmp_path / "whole")
+    ours, theirs = (load_file(tmp_path / out / "model.safetensors") for out in ("cut", "whole"))
+    assert all(torch.equal(ours[name], theirs[name]) for name in theirs)
+    one = {scale: replace(drawn, positions=Fractional(fixed=16, steps=(16,))) for scale in scales}
+    train(replace(plain, scales=one), out=tmp_path / "fixed", display=Silent(), **options)
+    assert curve(tmp_path / "fixed")[1] != curve(tmp_path / "whole")[1], "training draws"
 
 
 def trainer(data: Path, out: Path, budget: Budget, **options: Any) -> Trainer:

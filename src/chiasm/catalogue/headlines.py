@@ -9,10 +9,12 @@ from chiasm.compression import ExitBudget, PooledTokens, mean_cost, solve_shares
 from chiasm.connectors import MLP
 from chiasm.cost import Bill, count
 from chiasm.cost.exits import exit_bytes, exit_flops
+from chiasm.cost.geometry import make_prompt
 from chiasm.experts import AddedVision, VisionInside
 from chiasm.fusion import InSequence
 from chiasm.heads import TextHead
 from chiasm.lineages.hosts import LLAMA_3_8B
+from chiasm.positions import Fractional
 from chiasm.spec import Fixed, system
 
 TERA, GIGA, MILLION = 1e12, 1e9, 1e6
@@ -115,6 +117,15 @@ def host_parameters(slug: str) -> int:
     """Parameters of the language model alone."""
     found = bill(slug).parameters.by_part
     return found["decoder"] + found["head"]
+
+
+def spanned(slug: str, step: int) -> float:
+    """Positions that the picture of 3 x 4 tiles and its thumbnail take at a step of so many 256ths,
+    the row before it at 0.
+    """
+    answers = replace(system(slug).at("paper"), positions=Fractional(fixed=step))
+    table = make_prompt(answers, 2, None, (1344, 1792)).table
+    return float(table.position[table.modality > 0].max())
 
 
 CLAIMS: tuple[Claim, ...] = (
@@ -338,5 +349,27 @@ CLAIMS: tuple[Claim, ...] = (
         setting="weights of the layers and gated blocks, 4 of 24 held",
         paper=6.0,
         ours=lambda: exit_memory(4),
+    ),
+    Claim(
+        slug="v2pe",
+        figure="parameters",
+        setting="InternVL2-2B, InternViT-300M in CLIP's blocks",
+        paper=2.2,
+        ours=lambda: bill("v2pe").parameters.total / GIGA,
+        unit="B",
+    ),
+    Claim(
+        slug="v2pe",
+        figure="positions of 13 tiles",
+        setting="3,328 tokens, s = 16",
+        paper=208,
+        ours=lambda: spanned("v2pe", 16),
+    ),
+    Claim(
+        slug="v2pe",
+        figure="positions of 13 tiles",
+        setting="3,328 tokens, s = 1",
+        paper=13,
+        ours=lambda: spanned("v2pe", 1),
     ),
 )

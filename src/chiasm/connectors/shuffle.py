@@ -21,12 +21,12 @@ def space_to_depth(
     Inside a block tokens are concatenated in reading order, so that the map is a bijection:
     `[image, rows * columns, width]` to `[image, rows * columns / factor^2, width * factor^2]`.
     """
-    rows, columns = _blocks(grid, factor)
+    rows, columns = block_grid(grid, factor)
     blocks = tokens.unflatten(1, (rows, factor, columns, factor))
     return blocks.transpose(2, 3).flatten(3).flatten(1, 2)
 
 
-def _blocks(grid: tuple[int, int], factor: int) -> tuple[int, int]:
+def block_grid(grid: tuple[int, int], factor: int) -> tuple[int, int]:
     if grid[0] % factor or grid[1] % factor:
         raise Misuse(
             f"a grid of {grid[0]} x {grid[1]} tokens has no whole blocks of {factor} x {factor}; "
@@ -51,7 +51,7 @@ class ShuffleLinear:
         return False
 
     def count(self, grid: tuple[int, int]) -> int:
-        rows, columns = _blocks(grid, self.factor)
+        rows, columns = block_grid(grid, self.factor)
         return rows * columns
 
     def width(self, width: int, host_width: int) -> int:
@@ -98,7 +98,7 @@ class ShuffleSwiGLU:
         return False
 
     def count(self, grid: tuple[int, int]) -> int:
-        rows, columns = _blocks(grid, self.factor)
+        rows, columns = block_grid(grid, self.factor)
         return rows * columns
 
     def width(self, width: int, host_width: int) -> int:
@@ -145,7 +145,7 @@ class ShuffleMLP:
         return False
 
     def count(self, grid: tuple[int, int]) -> int:
-        rows, columns = _blocks(grid, self.factor)
+        rows, columns = block_grid(grid, self.factor)
         return rows * columns
 
     def width(self, width: int, host_width: int) -> int:

@@ -74,7 +74,7 @@ class Collator:
     ) -> Batch:
         """Inputs, with where each question ends; `drawing` says that a picture is drawn there.
 
-        Raises ChiasmError for a sample longer than the context, naming both lengths.
+        Raises ChiasmError for a sample that stands beyond the context, naming both lengths.
         """
         packed = packed and self.answers.shares_media
         pad = self.tokenizer.pad_token_id
@@ -91,8 +91,10 @@ class Collator:
                 count = len(rows.ends) if example.independent else 1
                 turns.append(tuple((number, first + at) for at in range(count)))
         inputs = _inputs(samples, pixels, pad if isinstance(pad, int) else 0, teach)
+        table = self.answers.positions.number(inputs.table)
+        self._refuse_long(table, [examples[group[0][0]].id for group in turns])
         return Batch(
-            replace(inputs, table=self.answers.positions.number(inputs.table)),
+            replace(inputs, table=table),
             _padded([rows.ends for rows in samples], -1),
             tuple(turns),
         )
@@ -164,13 +166,18 @@ class Collator:
                 identity = dict(item=item, turn=turn, segment=segment, role=int(run.role))
                 position = self._show(rows, images[run.image_index], position, identity, drawing)
         rows.ends.append(len(rows.ids) - 1)
-        limit = self.answers.host.max_positions
-        if len(rows.ids) and max(rows.position) + 1 > limit:
-            raise ChiasmError(
-                f"{example.id}: {max(rows.position) + 1} rows are more than the context of "
-                f"{limit}; shorten the question or show fewer images"
-            )
         return rows
+
+    def _refuse_long(self, table: TokenTable, names: Sequence[str]) -> None:
+        """Rows that stand beyond the context; those that share a position count once."""
+        limit = self.answers.host.max_positions
+        last = table.position.amax(-1).masked_fill(~table.valid, 0).amax(1).ceil().long()
+        for name, count in zip(names, (last + 1).tolist(), strict=True):
+            if count > limit:
+                raise ChiasmError(
+                    f"{name}: {count} positions are more than the context of {limit}; shorten the "
+                    "question or show fewer images"
+                )
 
     def _show(
         self,

@@ -26,6 +26,16 @@ CLIP_L_224 = replace(
 )
 """The same at 224 pixels."""
 
+INTERN_VIT_300M_448 = replace(
+    CLIP_L_336,
+    settings=tuple(
+        (name, 448 if name == "image_size" else value) for name, value in CLIP_L_336.settings
+    ),
+    taps=(-1,),
+)
+"""InternViT-300M's sizes in CLIP's blocks, its last layer: 32 x 32 tokens; its layer scale is left
+out, CLIP's norm before the layers is extra."""
+
 SIGLIP_SO400M_384 = TransformersVision(
     model_type="siglip_vision_model",
     settings=(

@@ -209,6 +209,19 @@ QWEN2_VL_2B = Host(
 )
 """The text side of Qwen2-VL-2B."""
 
+INTERN_LM2_1_8B = Host(
+    vocabulary=92_553,
+    width=2048,
+    depth=24,
+    heads=16,
+    kv_heads=8,
+    head_width=128,
+    ff_width=8192,
+    rope_theta=1e6,
+    max_positions=32_768,
+)
+"""The text side of InternVL2-2B; its fused projections hold the same numbers of parameters."""
+
 LLAMA_3_2_1B = Host(
     vocabulary=128_256,
     width=2048,

@@ -2,8 +2,9 @@
 
 from chiasm.positions.apart import Apart
 from chiasm.positions.by_block import OnePerBlock
+from chiasm.positions.fractional import Fractional
 from chiasm.positions.grid import Grid
 from chiasm.positions.multimodal_rotary import MultimodalRotary
 from chiasm.positions.sequential import Sequential
 
-__all__ = ["Apart", "Grid", "MultimodalRotary", "OnePerBlock", "Sequential"]
+__all__ = ["Apart", "Fractional", "Grid", "MultimodalRotary", "OnePerBlock", "Sequential"]

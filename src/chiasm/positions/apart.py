@@ -32,6 +32,9 @@ class Apart:
         position = torch.where(media.unsqueeze(-1), own, text).clamp(min=0)
         return replace(table, position=position, modality=self._marked(table, media))
 
+    def taught(self, table: TokenTable) -> TokenTable:
+        return table
+
     def _marked(self, table: TokenTable, media: Tensor) -> Tensor:
         """The modality of every row, learned rows told from the image's own."""
         if not self.learned:

@@ -6,7 +6,8 @@ import torch
 from jaxtyping import Int
 from torch import Tensor
 
-from chiasm.stream import SHARED, Modality, Role, TokenTable
+from chiasm.positions.reading_order import added_before, reading_order
+from chiasm.stream import Modality, Role, TokenTable
 from chiasm.stream.table import take
 
 
@@ -25,18 +26,13 @@ class OnePerBlock:
 
     def number(self, table: TokenTable) -> TokenTable:
         """The table with its positions; it comes numbered in reading order."""
-        reach = table.order.amax() + 1
-        index = (table.segment * reach + table.order).argsort(dim=1, stable=True)
-        sorted_ = table.rows(index)
-        steps = _steps(sorted_)
-        before = steps.cumsum(1) - steps
-        shared = (steps * (sorted_.segment == SHARED)).sum(1, keepdim=True)
-        opens = torch.ones_like(before, dtype=torch.bool)
-        opens[:, 1:] = sorted_.segment[:, 1:] != sorted_.segment[:, :-1]
-        start = before.masked_fill(~opens, 0).cummax(1).values
-        counted = before - start + shared * (sorted_.segment != SHARED)
-        position = take(counted, index.argsort(dim=1))
+        index = reading_order(table)
+        rows = table.rows(index)
+        position = take(added_before(rows, _steps(rows)), index.argsort(dim=1))
         return replace(table, position=position.float().unsqueeze(-1))
+
+    def taught(self, table: TokenTable) -> TokenTable:
+        return table
 
 
 def _steps(table: TokenTable) -> Int[Tensor, "batch token"]:

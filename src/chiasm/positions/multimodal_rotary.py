@@ -32,3 +32,6 @@ class MultimodalRotary:
             moved = position + torch.where(after, reach - count, 0.0).unsqueeze(-1)
             position = torch.where(rows.unsqueeze(-1), start.unsqueeze(-1) + place, moved)
         return replace(table, position=position)
+
+    def taught(self, table: TokenTable) -> TokenTable:
+        return table

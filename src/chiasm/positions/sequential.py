@@ -15,3 +15,6 @@ class Sequential:
 
     def number(self, table: TokenTable) -> TokenTable:
         return table
+
+    def taught(self, table: TokenTable) -> TokenTable:
+        return table

@@ -224,3 +224,9 @@ class Positions(Protocol):
     def number(self, table: TokenTable) -> TokenTable:
         """The table with its positions; it comes numbered in reading order, one axis."""
         ...
+
+    def taught(self, table: TokenTable) -> TokenTable:
+        """A numbered table as one step of training sees it: the same, unless positions are drawn.
+        Draws come from torch's generator of the CPU, as those of `Model.losses` do.
+        """
+        ...

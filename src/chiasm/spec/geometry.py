@@ -108,7 +108,8 @@ class Frames:
 @dataclass(frozen=True)
 class Tiles:
     """At most `most` square tiles in the grid nearest the image's shape, then the whole image as a
-    thumbnail (NVLM, arXiv 2409.11402); each is preceded by its tag, as text.
+    thumbnail (NVLM, arXiv 2409.11402); each is preceded by its tag, as text, if they are `tagged`
+    (InternVL's, arXiv 2404.16821, are not).
 
     Of grids as near as each other the one with more tiles is taken, if the image has over half of
     the pixels that they hold. Tiles are units 1, 2, …, the thumbnail is unit `most + 1`; an image
@@ -117,6 +118,7 @@ class Tiles:
 
     side: int
     most: int
+    tagged: bool = True
 
     def plan(self, size: Size) -> tuple[View, ...]:
         _check(size)
@@ -128,13 +130,17 @@ class Tiles:
                 target,
                 "tile",
                 unit=row * columns + column + 1,
-                tag=f"<tile_{row * columns + column + 1}>",
+                tag=self._tag(f"{row * columns + column + 1}"),
             )
             for row in range(rows)
             for column in range(columns)
         )
-        whole = View(_WHOLE, target, "thumbnail", unit=self.most + 1, tag="<tile_global_thumbnail>")
+        whole = View(_WHOLE, target, "thumbnail", unit=self.most + 1)
+        whole = replace(whole, tag=self._tag("global_thumbnail"))
         return (*tiles, whole) if rows * columns > 1 else (whole,)
+
+    def _tag(self, name: str) -> str:
+        return f"<tile_{name}>" if self.tagged else ""
 
     def _grid(self, size: Size) -> tuple[int, int]:
         """Rows and columns of tiles; compared by integers, so that no platform rounds apart."""
