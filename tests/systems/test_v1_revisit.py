@@ -8,8 +8,13 @@ from tests.systems.card import Permuted, builds_and_learns, count, on_meta, syst
 from tests.tiny import HOST, Picture, Text, batch, close, cut, fresh, host_of, ragged, real, said
 from tests.tiny import tiny as tiny_of
 
+from chiasm.assemble import build
 from chiasm.backbone import GrowingCache, StaticCache
 from chiasm.cost import count as cost
+from chiasm.data import load
+from chiasm.data.collate import Collator
+from chiasm.data.templates import named
+from chiasm.data.tokenizer import fit_tokenizer
 from chiasm.decoding import Sampling, generate
 from chiasm.errors import Misuse
 from chiasm.heads import TextHead
@@ -220,3 +225,23 @@ def test_the_cache_holds_keys_and_embeddings_of_image_rows():
     )
     model().hidden(step, cache=cache)
     assert sum(t.numel() for ts in cache.memory.values() for t in ts) == 2 * ROWS * HOST.width
+
+
+@lawful
+def test_lookups_teach_the_rows_of_the_cells_on_the_way():
+    """Each taught pointer is read as the embedding of the cell's own patch."""
+    answers = SYSTEM.at(Scale.NANO)
+    examples = load("lookups", "test")[:2]
+    texts = [text for e in examples for t in e.turns for text in (t.question, t.answer)]
+    tokenizer = fit_tokenizer(texts, answers.host.vocabulary)
+    inputs = Collator(answers, named(answers.template), tokenizer).batch(examples, teach=True)
+    made, first = build(answers).eval().requires_grad_(False), answers.host.vocabulary
+    embeddings = made.stream(inputs).embeddings
+    for sample, example in enumerate(examples):
+        entered = embeddings[sample][inputs.source[sample] >= 0]
+        cells = [int(p.y * 4) * 4 + int(p.x * 4) for t in example.turns for p in t.points]
+        rows = (inputs.ids[sample] >= first).nonzero().flatten()
+        assert torch.equal(embeddings[sample][rows], entered[cells])
+        labels = inputs.labels[sample]
+        assert (labels[labels >= first] - first).tolist() == cells
+    assert bool(made.loss(inputs).isfinite())

@@ -79,8 +79,7 @@ class Asker:
             sampling=sampling,
         )
         [[ids]] = made.rows(stop)
-        said = self.checkpoint.tokenizer.decode(ids, skip_special_tokens=True)
-        return Answer(str(said).strip(), tuple(notes))
+        return Answer(self.collator.words(ids, skip_special_tokens=True), tuple(notes))
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,7 @@ from transformers import PreTrainedTokenizerBase
 
 from chiasm.data.example import Example, Picture, Turn
 from chiasm.data.latents import to_latent
+from chiasm.data.points import pointed_row
 from chiasm.data.render import Rendered, render, text_ids
 from chiasm.data.rows import SIDE, SampleRows, place_image, place_latents
 from chiasm.data.template import Template
@@ -99,6 +100,11 @@ class Collator:
             tuple(turns),
         )
 
+    def words(self, ids: Sequence[int], *, skip_special_tokens: bool = False) -> str:
+        """The text of ids that were said; what only points at an image row has none."""
+        said = [token for token in ids if token < self.answers.host.vocabulary]
+        return str(self.tokenizer.decode(said, skip_special_tokens=skip_special_tokens)).strip()
+
     def _images(self, example: Example) -> tuple[Picture, ...]:
         """The example's images that this system looks at."""
         always = self.answers.head.context is Context.ALWAYS
@@ -122,6 +128,9 @@ class Collator:
         drawing: bool,
     ) -> SampleRows:
         rows = SampleRows()
+        first_row: dict[int, int] = {}
+        if not self.answers.head.pointers or not images:
+            turns = [replace(turn, points=()) for turn in turns]
         item, prefix, position, segment = 0, 0, 0, SHARED
         drawing = drawing or any(turn.picture is not None for turn in turns)
         rendered = self.rendering(
@@ -151,8 +160,13 @@ class Collator:
                 drawn = cast(Picture, turns[run.turn].picture)
                 position = self._draw(rows, drawn, position, pixels, identity, teach, last)
             elif run.image_index is None:
+                ids = run.ids
+                if run.point is not None:
+                    shown = images[run.point.image].plan
+                    row = first_row[run.point.image] + pointed_row(shown, run.point)
+                    ids = [self.answers.host.vocabulary + row]
                 rows.add(
-                    run.ids,
+                    ids,
                     position,
                     run.is_answer,
                     item=item,
@@ -160,9 +174,10 @@ class Collator:
                     role=int(run.role),
                     segment=segment,
                 )
-                position += len(run.ids)
+                position += len(ids)
             elif images:
                 item += 1
+                first_row[run.image_index] = sum(place >= 0 for place in rows.source)
                 identity = dict(item=item, turn=turn, segment=segment, role=int(run.role))
                 position = self._show(rows, images[run.image_index], position, identity, drawing)
         rows.ends.append(len(rows.ids) - 1)

@@ -21,6 +21,19 @@ asks about it."""
 
 
 @dataclass(frozen=True, slots=True)
+class Point:
+    """A place in a picture that an answer points at, for heads that can."""
+
+    at: int
+    """Where in the answer: a character offset."""
+    y: float
+    x: float
+    """Fractions of the picture's height and width, from the top left."""
+    image: int = 0
+    """Which of the example's images."""
+
+
+@dataclass(frozen=True, slots=True)
 class Turn:
     """One question and its answer (`answer` may be empty when it is still to be given)."""
 
@@ -31,6 +44,8 @@ class Turn:
     holds no markers, so a user who types one changes nothing."""
     picture: Picture | None = None
     """A picture that the answer draws, after its words if it has any; it ends the answer."""
+    points: tuple[Point, ...] = ()
+    """What the answer points at, in order; systems that cannot point say its words alone."""
 
 
 @dataclass(frozen=True, slots=True)

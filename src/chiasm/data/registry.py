@@ -6,7 +6,7 @@ from difflib import get_close_matches
 from functools import partial
 from pathlib import Path
 
-from chiasm.data import easy_vqa, easy_vqa_captions, scenes
+from chiasm.data import easy_vqa, easy_vqa_captions, lookups, scenes
 from chiasm.data.conversations import SUFFIXES, read_conversations
 from chiasm.data.example import Dataset
 from chiasm.data.scene_questions import RELATIONS
@@ -74,6 +74,18 @@ register(
         splits=scenes.SPLITS,
         package=None,
         load=scenes.captions,
+    )
+)
+
+register(
+    Source(
+        name="lookups",
+        about="9,000 grids of coloured shapes: what stands one to three steps from a named one; "
+        "answers point at every cell on the way",
+        licence="generated",
+        splits=scenes.SPLITS,
+        package=None,
+        load=lookups.load,
     )
 )
 

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from transformers import PreTrainedTokenizerBase
 
-from chiasm.data.example import Example, Turn
+from chiasm.data.example import Example, Point, Turn
 from chiasm.data.template import Piece, Template
 from chiasm.errors import ChiasmError
 from chiasm.stream.identity import Role
@@ -28,6 +28,8 @@ class Rendered(NamedTuple):
     """Number of the turn; -1 for what independent turns share."""
     picture: bool = False
     """Whether the picture that the turn's answer draws stands here."""
+    point: Point | None = None
+    """What the answer points at here; its id follows from the picture's rows."""
 
 
 def render(
@@ -60,7 +62,8 @@ def render(
         else:
             ids = [_special(template, tokenizer, piece.value)] if piece.kind == "token" else []
             picture = piece.kind == "picture"
-            out.append(Rendered(ids, piece.role, piece.answer, piece.image, piece.turn, picture))
+            run_of = Rendered(ids, piece.role, piece.answer, piece.image, piece.turn, picture)
+            out.append(run_of._replace(point=piece.point))
     return _joined(out + _tokenised(tokenizer, run))
 
 
@@ -120,10 +123,13 @@ def _encoded(
 
 
 def _joined(parts: list[Rendered]) -> list[Rendered]:
-    """Neighbours of equal role, answer and turn as one; images and pictures stay apart."""
+    """Neighbours of equal role, answer and turn as one; images, pictures and points stay apart."""
     out = []
-    for key, group in groupby(parts, key=lambda part: part[1:]):
-        ids = [token for part in group for token in part.ids]
+    apart = [None if part.ids else number for number, part in enumerate(parts)]
+    for (key, _), group in groupby(
+        zip(parts, apart, strict=True), key=lambda pair: (pair[0][1:], pair[1])
+    ):
+        ids = [token for part, _ in group for token in part.ids]
         out.append(Rendered(ids, *key))
     return out
 

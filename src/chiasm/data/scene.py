@@ -54,7 +54,7 @@ class Scene:
         image = Image.new("RGB", (side, side), (self.ground,) * 3)
         pen = ImageDraw.Draw(image)
         for thing in self.things:
-            _ink(pen, thing)
+            ink(pen, thing, _FINE)
         return image.reduce(_FINE)
 
     def __str__(self) -> str:
@@ -94,17 +94,18 @@ def _spot(draw: Random, things: list[Thing], radius: int) -> tuple[int, int] | N
     return None
 
 
-def _ink(pen: ImageDraw.ImageDraw, thing: Thing) -> None:
-    x, y, half = (value * _FINE for value in (thing.x, thing.y, SIZES[thing.size]))
-    ink = COLORS[thing.color]
+def ink(pen: ImageDraw.ImageDraw, thing: Thing, fine: int) -> None:
+    """Draw a thing on a picture `fine` times as large as its coordinates say."""
+    x, y, half = (value * fine for value in (thing.x, thing.y, SIZES[thing.size]))
+    color = COLORS[thing.color]
     left, top, right, bottom = x - half, y - half, x + half, y + half
     third = half // 3
     if thing.shape == "circle":
-        pen.ellipse((left, top, right, bottom), fill=ink)
+        pen.ellipse((left, top, right, bottom), fill=color)
     elif thing.shape == "square":
-        pen.rectangle((left, top, right, bottom), fill=ink)
+        pen.rectangle((left, top, right, bottom), fill=color)
     elif thing.shape == "triangle":
-        pen.polygon(((x, top), (right, bottom), (left, bottom)), fill=ink)
+        pen.polygon(((x, top), (right, bottom), (left, bottom)), fill=color)
     else:
-        pen.rectangle((left, y - third, right, y + third), fill=ink)
-        pen.rectangle((x - third, top, x + third, bottom), fill=ink)
+        pen.rectangle((left, y - third, right, y + third), fill=color)
+        pen.rectangle((x - third, top, x + third, bottom), fill=color)

@@ -9,11 +9,11 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Literal
 
-from chiasm.data.example import Turn
+from chiasm.data.example import Point, Turn
 from chiasm.errors import ChiasmError, Misuse
 from chiasm.stream.identity import Role
 
-Kind = Literal["text", "token", "image", "picture"]
+Kind = Literal["text", "token", "image", "picture", "point"]
 FILE = "template.json"
 SHARED_TURN = -1
 """The turn of pieces that several independent turns have in common."""
@@ -21,8 +21,8 @@ SHARED_TURN = -1
 
 @dataclass(frozen=True, slots=True)
 class Piece:
-    """Text to be tokenised, one special token by name, the place of an image's features, or that of
-    a picture that the turn's answer draws.
+    """Text to be tokenised, one special token by name, the place of an image's features, that of a
+    picture that the turn's answer draws, or a point at a picture.
     """
 
     kind: Kind
@@ -32,6 +32,7 @@ class Piece:
     answer: bool = False
     """Whether the model is taught to say it."""
     image: int | None = None
+    point: Point | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -143,9 +144,20 @@ class Template:
 
     def _answer(self, turn: Turn, number: int) -> Iterator[Piece]:
         """The assistant's side of a turn; a picture ends it without a word."""
-        words = turn.answer if turn.picture is not None else self.answer_lead + turn.answer
-        if words:
-            yield Piece("text", words, Role.ASSISTANT, number, True)
+        lead = "" if turn.picture is not None else self.answer_lead
+        cuts = [0, *(point.at for point in turn.points), len(turn.answer)]
+        if sorted(cuts) != cuts:
+            raise ChiasmError(
+                f"points at {tuple(cuts[1:-1])} are not in order inside an answer of "
+                f"{len(turn.answer)} characters; sort or correct them"
+            )
+        for part, (start, end) in enumerate(pairwise(cuts)):
+            if part:
+                point = turn.points[part - 1]
+                yield Piece("point", "<point>", Role.ASSISTANT, number, True, point=point)
+            words = turn.answer[start:end] if part else lead + turn.answer[:end]
+            if words:
+                yield Piece("text", words, Role.ASSISTANT, number, True)
         if turn.picture is not None:
             yield Piece("picture", "<picture>", Role.ASSISTANT, number, True)
         else:

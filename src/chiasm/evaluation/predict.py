@@ -37,7 +37,7 @@ def predict(
 
     `progress` is told how many examples are done.
     """
-    tokenizer, was_training = collator.tokenizer, model.training
+    was_training = model.training
     stop = stop_ids(collator)
     model.eval()
     try:
@@ -56,7 +56,7 @@ def predict(
                         example.id,
                         example.turns[at].question,
                         example.turns[at].answer,
-                        str(tokenizer.decode(ids)).strip(),
+                        collator.words(ids),
                     )
             if progress is not None:
                 progress(min(first + batch, len(examples)))
