@@ -90,7 +90,8 @@ def _steps(
     for first, last, lines in _layers(answers, model, text, plan.placeholders):
         title = f"Layer {first}" if first == last else f"Layers {first} to {last}"
         yield title, lines
-    head = f"{in_words(answers.head)} -> \\[1, {answers.host.vocabulary:,}] at the last row"
+    classes = answers.host.vocabulary + answers.head.pointers
+    head = f"{in_words(answers.head)} -> \\[1, {classes:,}] at the last row"
     yield "Emit", [head, _where(model.head)]
     yield "Judge", [in_words(answers.teaching.objective), _where(answers.teaching.objective)]
 

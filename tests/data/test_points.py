@@ -82,7 +82,7 @@ def test_merged_blocks_and_views_have_places():
     split = NativeResolution(longest=80, shortest=32, split=True)
     plan = geometry(pointing(views=split), (64, 64))
     tile = plan.rows_per_view[0]
-    last_line = tile - row_grid(plan.grids[2], tile)[1]
+    last_line = tile - (row_grid(plan.grids[2], tile) or (0, 0))[1]
     assert pointed_row(plan, Point(0, 0.9, 0.1)) == 2 * tile + last_line
     assert row_grid((6, 4), 6) == (3, 2)
 
@@ -97,3 +97,11 @@ def test_what_has_no_place_is_refused_in_one_line():
         said(pointing(), asked(Point(0, 1.5, 0.0)))
     with pytest.raises(ChiasmError, match=r"points at \(5, 2\)"):
         said(pointing(), asked(Point(5, 0.5, 0.5), Point(2, 0.5, 0.5)))
+
+
+def test_merged_blocks_stand_in_their_own_grid():
+    """What positions on several axes read."""
+    answers = pointing(views=Fixed(64, 96), connector=ShuffleMLP(factor=2))
+    table = collator(answers).batch([asked()], teach=True).table
+    places = table.place[0][table.modality[0] > 0]
+    assert places.tolist() == [[0, y, x] for y in range(2) for x in range(3)]

@@ -17,7 +17,13 @@ def pointed_row(plan: Geometry, point: Point) -> int:
     for view, grid, count in zip(plan.views, plan.grids, plan.rows_per_view, strict=True):
         top, left, bottom, right = view.box
         if count and top <= point.y <= bottom and left <= point.x <= right:
-            rows, columns = row_grid(grid, count)
+            found = row_grid(grid, count)
+            if found is None:
+                raise ChiasmError(
+                    f"{count} rows of a grid of {grid[0]} x {grid[1]} tokens stand for no parts of "
+                    "the picture; point with a connector that keeps the grid, or merges blocks"
+                )
+            rows, columns = found
             y = min(int((point.y - top) / (bottom - top) * rows), rows - 1)
             x = min(int((point.x - left) / (right - left) * columns), columns - 1)
             return first + y * columns + x
@@ -28,14 +34,11 @@ def pointed_row(plan: Geometry, point: Point) -> int:
     )
 
 
-def row_grid(grid: tuple[int, int], count: int) -> tuple[int, int]:
-    """Lines and columns of `count` rows that each stand for a square block of a grid."""
+def row_grid(grid: tuple[int, int], count: int) -> tuple[int, int] | None:
+    """Lines and columns of `count` rows that each stand for a square block of a grid; None where
+    they do not.
+    """
     rows, columns = grid
-    side = isqrt(rows * columns // count)
+    side = isqrt(rows * columns // count) if count else 0
     fits = side and side * side * count == rows * columns
-    if not fits or rows % side or columns % side:
-        raise ChiasmError(
-            f"{count} rows of a grid of {rows} x {columns} tokens stand for no parts of the "
-            "picture; point with a connector that keeps the grid, or merges square blocks of it"
-        )
-    return rows // side, columns // side
+    return None if not fits or rows % side or columns % side else (rows // side, columns // side)

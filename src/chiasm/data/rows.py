@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 from torch import Tensor
 
+from chiasm.data.points import row_grid
 from chiasm.spec import Geometry, Latent
 from chiasm.stream import Modality
 
@@ -101,7 +102,9 @@ def place_image(
 def _spots(grid: tuple[int, int], count: int) -> list[tuple[float, float]]:
     """(y, x) of a view's tokens, line by line of its grid.
 
-    Tokens beyond the grid (marks) continue its lines; fewer tokens than patches stand in one row.
+    Tokens beyond the grid (marks) continue its lines; merged blocks stand in their own, smaller
+    grid, other tokens that are fewer than patches in one row.
     """
-    columns = grid[1] if grid[0] * grid[1] <= count else count
+    merged = row_grid(grid, count) or (1, count)
+    columns = grid[1] if grid[0] * grid[1] <= count else merged[1]
     return [(float(at // columns), float(at % columns)) for at in range(count)]

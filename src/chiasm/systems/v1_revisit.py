@@ -47,7 +47,7 @@ SYSTEM = register(
             smol=dict(teaching=replace(ADAPTED, objective=JointClasses())),
             paper=dict(
                 views=EqualArea(side=672, multiple=28),
-                pixels=CLIP,
+                pixels=replace(CLIP, fit="squash"),
                 encoder=QWEN2_5_VIT,
                 connector=ShuffleMLP(factor=2),
                 head=PointerHead(pointers=4096),
