@@ -187,8 +187,9 @@ def looks(answers: Answers) -> bool:
 
 
 def embeds(answers: Answers) -> bool:
-    """Whether the host reads embeddings; a stream of ids takes no other encoder or host."""
-    return answers.fusion.token_width(answers.host) > 1 or not answers.fusion.enters
+    """Whether words enter the host as its own embeddings: not as ids, nor through another stack."""
+    fusion = answers.fusion
+    return not fusion.enters or fusion.token_width(answers.host) == answers.host.width
 
 
 @dataclass(frozen=True)

@@ -1,18 +1,19 @@
 """From answers to a model: the only module that joins the rooms to the backbone."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from math import prod
 from typing import cast
 
 import torch
 from torch import nn
 
-from chiasm.backbone import Decoder, Hierarchy, LockStep, Stack, Stage
+from chiasm.backbone import Chain, Decoder, Hierarchy, LockStep, Stack, Stage
 from chiasm.experts import SharedWeights
 from chiasm.layers import Linear
 from chiasm.model import Model
 from chiasm.spec import Answers, Host, Scale, System, system
-from chiasm.spec.slots import Levels, SlotParts, Slots, Tower, Weights
+from chiasm.spec.slots import Ahead, Levels, SlotParts, Slots, Tower, Weights
 from chiasm.stream import Role, RowPlan, Rows, Rule
 from chiasm.visibility import Causal, NotRole, Sight, Window, dense_permission, materialise
 
@@ -61,6 +62,8 @@ def _assemble(answers: Answers) -> Model:
     )
     if slots.tower is not None:
         decoder = _lock_step(host, stack, weights, slots.tower)
+    elif slots.ahead is not None:
+        decoder = _chain(host, stack, weights, slots.ahead, sight.sequence)
     elif slots.levels is not None:
         decoder = _hierarchy(host, stack, weights, slots.levels)
     else:
@@ -95,6 +98,14 @@ def _lock_step(host: Host, stack: Stack, weights: Weights, tower: Tower) -> Lock
         links=tower.links,
         after=tower.after,
     )
+
+
+def _chain(host: Host, stack: Stack, weights: Weights, ahead: Ahead, rule: Rule) -> Chain:
+    """The decoder whose rows pass a stack of another width first; both have the same words."""
+    own = replace(ahead.host, vocabulary=host.vocabulary)
+    shared = SharedWeights().weights(own)
+    first = _stack(own, shared, [_rule(rule, own, layer) for layer in range(own.depth)], Causal())
+    return Chain(host, stack, weights, ahead=Decoder(own, first, shared))
 
 
 def _hierarchy(host: Host, stack: Stack, weights: Weights, levels: Levels) -> Hierarchy:
@@ -171,6 +182,8 @@ def _initialise(decoder: Decoder, head: nn.Module, host: Host) -> None:
         drawn.append(decoder.tower.layers)
     if isinstance(decoder, Hierarchy):
         drawn.append(decoder.stages)
+    if isinstance(decoder, Chain):
+        _initialise(decoder.ahead, decoder.widen, decoder.ahead.host)
     for module in [inner for outer in drawn if outer is not None for inner in outer.modules()]:
         if isinstance(module, Linear):
             nn.init.normal_(module.weight, std=host.initial_std)

@@ -8,6 +8,7 @@ from typing import Any
 from rich.markup import escape
 
 from chiasm.assemble import build
+from chiasm.backbone import Chain, LockStep
 from chiasm.catalogue.story import in_words
 from chiasm.model import PARTS, Model, part_of
 from chiasm.spec import Answers, Geometry, Scale, System, geometry
@@ -85,6 +86,26 @@ def _steps(
             [
                 f"{plan.tokens} media tokens and {rows} rows are fused, the former then dropped",
                 _where(model.decoder.prologue),
+            ],
+        )
+    if isinstance(model.decoder, Chain):
+        ahead = model.decoder.ahead
+        yield (
+            "Ahead of the host",
+            [
+                f"all rows pass {ahead.stack.depth} layers of width {ahead.host.width}, then a map "
+                f"to width {width}",
+                _where(model.decoder),
+            ],
+        )
+    if isinstance(model.decoder, LockStep):
+        met = ", ".join(f"{one} and {other}" for one, other in model.decoder.links)
+        yield (
+            "Beside the host",
+            [
+                f"{plan.tokens} tokens run {model.decoder.tower.depth} layers of a tower; the two "
+                f"meet before layers {met}",
+                _where(model.decoder),
             ],
         )
     for first, last, lines in _layers(answers, model, text, plan.placeholders):

@@ -2,6 +2,7 @@
 
 from chiasm.backbone.borrowed import Borrowed
 from chiasm.backbone.cache import Cache, GrowingCache, StaticCache
+from chiasm.backbone.chain import Chain
 from chiasm.backbone.decoder import Decoder
 from chiasm.backbone.hierarchy import Hierarchy, Stage
 from chiasm.backbone.lockstep import LockStep
@@ -12,6 +13,7 @@ from chiasm.spec.reading import Execution
 __all__ = [
     "Borrowed",
     "Cache",
+    "Chain",
     "Decoder",
     "Execution",
     "GrowingCache",

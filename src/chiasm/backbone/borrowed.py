@@ -19,6 +19,9 @@ class Borrowed(Cache):
         self.memory = dict(lender.memory)
         self.memory_table = lender.memory_table
 
+    def _another(self, name: Hashable) -> Cache:
+        return Borrowed(self.lender.part(name))
+
     def append(
         self,
         layer: Key,

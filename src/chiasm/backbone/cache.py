@@ -25,6 +25,17 @@ class Cache(ABC):
         self.tables: dict[Hashable, TokenTable] = {}
         self.memory: dict[Hashable, tuple[Tensor, ...]] = {}
         self.memory_table: TokenTable | None = None
+        self.parts: dict[Hashable, Cache] = {}
+
+    def part(self, name: Hashable) -> "Cache":
+        """What a further stack of the same decoder remembers: a cache of this kind, of its own."""
+        if name not in self.parts:
+            self.parts[name] = self._another(name)
+        return self.parts[name]
+
+    @abstractmethod
+    def _another(self, name: Hashable) -> "Cache":
+        """An empty cache of this kind."""
 
     @abstractmethod
     def append(
@@ -51,7 +62,8 @@ class Cache(ABC):
 
     def _memory_bytes(self) -> int:
         kept = (t for tensors in self.memory.values() for t in tensors if t.is_floating_point())
-        return sum(t.numel() * t.element_size() for t in kept)
+        own = sum(t.numel() * t.element_size() for t in kept)
+        return own + sum(part.bytes for part in self.parts.values())
 
 
 class GrowingCache(Cache):
@@ -60,6 +72,9 @@ class GrowingCache(Cache):
     def __init__(self) -> None:
         super().__init__()
         self._layers: dict[Key, KeyValue] = {}
+
+    def _another(self, name: Hashable) -> Cache:
+        return GrowingCache()
 
     def append(self, layer: Key, keys: Tensor, values: Tensor) -> KeyValue:
         if layer in self._layers:
@@ -85,6 +100,9 @@ class StaticCache(Cache):
         self.capacity = capacity
         self._buffers: dict[Key, KeyValue] = {}
         self._lengths: dict[Key, int] = {}
+
+    def _another(self, name: Hashable) -> Cache:
+        return StaticCache(self.capacity)
 
     def append(self, layer: Key, keys: Tensor, values: Tensor) -> KeyValue:
         start = self._lengths.get(layer, 0)

@@ -20,12 +20,11 @@ layer's values live.
 """
 
 from dataclasses import dataclass
-from typing import cast
 
-from chiasm.backbone import Stack
 from chiasm.cost.geometry import Prompt
 from chiasm.cost.mixing import mixer_bytes
 from chiasm.cost.prefill import media_work, memory_width
+from chiasm.cost.trunk import trunk
 from chiasm.cost.visible import chosen
 from chiasm.model import Model
 from chiasm.spec import Host
@@ -52,7 +51,7 @@ class Rows:
 
 def peak_bytes(model: Model, prompt: Prompt, size: int, weights: int, kept: int) -> int:
     """Bytes at the peak of one sample's prefill; `size` is a number's, `kept` the cache's."""
-    answers, stack = model.answers, cast(Stack, model.decoder.stack)
+    answers = model.answers
     host, tokens = answers.host, prompt.geometry.tokens
     memory = tokens * memory_width(answers) if answers.fusion.reads_memory else 0
     held = [line.held for line in media_work(answers, prompt)]
@@ -63,11 +62,11 @@ def peak_bytes(model: Model, prompt: Prompt, size: int, weights: int, kept: int)
         outside = prompt.rows * host.width + memory
         inside = stack_bytes(host, Rows(*[fused] * 5), size, masked=True, cached=False)
         prologue = outside * size + inside
-    plain = all(plan.complete for plan in stack.plans)
-    plain = plain and all(rule == Causal() for rule in stack.rules)
+    layers = trunk(model)
+    plain = all(layer.plan.complete and layer.rule == Causal() for layer in layers)
     decoder = max(
-        stack_bytes(host, Rows.of(plan, prompt.table), size, masked=not plain, cached=True)
-        for plan in dict.fromkeys(stack.plans)
+        stack_bytes(of, Rows.of(plan, prompt.table), size, masked=not plain, cached=True)
+        for of, plan in dict.fromkeys((layer.host, layer.plan) for layer in layers)
     )
     if answers.fusion.reads_memory and model.decoder.prologue is None:
         decoder += memory * size

@@ -8,6 +8,7 @@ from chiasm.cost.drawing import picture_step_flops
 from chiasm.cost.geometry import Prompt, make_prompt
 from chiasm.cost.parameters import count_parameters
 from chiasm.cost.prefill import decode_lines, prefill_lines
+from chiasm.cost.trunk import trunk
 from chiasm.cost.visible import chosen
 from chiasm.errors import Misuse
 from chiasm.model import Model
@@ -99,11 +100,12 @@ def kv_bytes(model: Model, prompt: Prompt, size: int) -> int:
     if isinstance(model.decoder, Hierarchy):
         return model.decoder.kept_bytes(prompt.rows, size)
     own = 0
-    for layer in range(host.depth):
-        rows = chosen(prompt.table, answers.fusion.plan(layer).key_value).shape[1]
-        if host.mixer is None:
-            own += each * 2 * host.kv_heads * host.head_width * rows * size
+    for layer in trunk(model):
+        rows, of = chosen(prompt.table, layer.plan.key_value).shape[1], layer.host
+        lanes = 1 if layer.ahead else each
+        if of.mixer is None:
+            own += lanes * 2 * of.kv_heads * of.head_width * rows * size
         else:
-            own += each * host.mixer.held_bytes(size)
+            own += lanes * of.mixer.held_bytes(size)
     pointed = answers.head.pointed(host) * prompt.geometry.placeholders
     return own + (answers.fusion.cached(host, prompt.geometry.tokens) + pointed) * size

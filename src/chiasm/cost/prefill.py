@@ -7,6 +7,7 @@ from typing import cast
 from chiasm.backbone import Stack
 from chiasm.cost.bill import Line
 from chiasm.cost.geometry import Prompt, squarest
+from chiasm.cost.trunk import between, trunk
 from chiasm.cost.visible import chosen, visible_pairs
 from chiasm.model import Model
 from chiasm.spec import Answers, Browsing, Conditioned, Work
@@ -97,16 +98,16 @@ def _pass_lines(model: Model, prompt: Prompt, *, browsing: bool = False) -> list
     slots = answers.fusion.work(host, prompt.rows, tokens, width)
     lines += _slot_lines(slots, stack, table, prompt.memory, shares)
     shares_of: dict[tuple[Rule, RowPlan], Share] = {}
-    for layer, (rule, plan) in enumerate(zip(stack.rules, stack.plans, strict=True)):
+    for at in trunk(model):
+        rule, plan = at.rule, at.plan
         queries, keys = chosen(table, plan.query), chosen(table, plan.key_value)
         if (rule, plan) not in shares_of:
             shares_of[rule, plan] = _share(rule, queries, queries if queries is keys else keys)
         rows, share = layer_rows(plan, table), shares_of[rule, plan]
         if model.decoder.piece is not None:
             rows, share = in_pieces(prompt.rows, model.decoder.piece)
-        work = answers.experts.work(host, layer, rows, f"layer {layer}")
-        lines += _lines(work, {Reads.ALL: _ALL, Reads.SEQUENCE: share})
-    return lines
+        lines += _lines(at.work(answers, rows), {Reads.ALL: _ALL, Reads.SEQUENCE: share})
+    return lines + _lines(between(model, prompt.rows), {Reads.ALL: _ALL})
 
 
 def decode_lines(model: Model, prompt: Prompt) -> tuple[Line, ...]:
@@ -118,17 +119,17 @@ def decode_lines(model: Model, prompt: Prompt) -> tuple[Line, ...]:
     slots = [w for w in answers.fusion.work(host, 1, tokens, width) if not w.once]
     lines = _slot_lines(slots, stack, step, prompt.memory, {Reads.ALL: _ALL})
     one = {Modality.TEXT: 1}
-    for layer, (rule, plan) in enumerate(zip(stack.rules, stack.plans, strict=True)):
-        keys = chosen(prompt.table, plan.key_value).append(step)
+    for at in trunk(model):
+        rule = at.rule
+        keys = chosen(prompt.table, at.plan.key_value).append(step)
         rows, share = LayerRows(one, one, one, one, pairs=keys.shape[1]), _share(rule, step, keys)
         if model.decoder.piece is not None:
             # The patch that the row stands in is read again, from its start.
             rows, share = in_pieces(model.decoder.patch, model.decoder.piece)[0], _ALL
-        work = answers.experts.work(host, layer, rows, f"layer {layer}")
-        lines += _lines(work, {Reads.ALL: _ALL, Reads.SEQUENCE: share})
+        lines += _lines(at.work(answers, rows), {Reads.ALL: _ALL, Reads.SEQUENCE: share})
     pointing = answers.head.pointing_work(host, 1, prompt.geometry.placeholders)
     head = (*answers.head.work(host, 1), *(w for w in pointing if not w.once))
-    return (*lines, *_lines(head, {Reads.ALL: _ALL}))
+    return (*lines, *_lines((*between(model, 1), *head), {Reads.ALL: _ALL}))
 
 
 def memory_width(answers: Answers) -> int:

@@ -17,6 +17,7 @@ from chiasm.fusion.single_stream import SingleStream
 from chiasm.fusion.slow_fast import SlowFast
 from chiasm.fusion.thumbnail import ThumbnailInline
 from chiasm.fusion.tied import TiedMemory
+from chiasm.fusion.two_widths import TwoWidths
 from chiasm.fusion.vacant import VacantRows
 
 __all__ = [
@@ -38,6 +39,7 @@ __all__ = [
     "SingleStream",
     "SlowFast",
     "TiedMemory",
+    "TwoWidths",
     "VacantRows",
     "VisualPath",
 ]

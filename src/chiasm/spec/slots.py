@@ -172,6 +172,17 @@ class Tower:
 
 
 @dataclass(frozen=True)
+class Ahead:
+    """A whole stack before the host's, of another width, that all rows pass under the sequence's
+    rule. Words are looked up and media tokens come in its width; a linear map without a bias leads
+    to the host's (`chiasm.backbone.chain`).
+    """
+
+    host: Host
+    """Its own sizes."""
+
+
+@dataclass(frozen=True)
 class Level:
     """An outer stage: its sizes, and how many rows of the next stage one of its rows covers."""
 
@@ -192,8 +203,8 @@ class Levels:
 
 @dataclass(frozen=True)
 class Slots:
-    """Modules by layer for each slot, the prologue of the stack, the tower beside it, the stages
-    around it.
+    """Modules by layer for each slot, the prologue of the stack, what is ahead of it, the
+    tower beside it, the stages around it.
     """
 
     before: Layers = field(default_factory=dict[int, nn.Module])
@@ -201,6 +212,7 @@ class Slots:
     beside: Layers = field(default_factory=dict[int, nn.Module])
     between: Layers = field(default_factory=dict[int, nn.Module])
     prologue: nn.Module | None = None
+    ahead: Ahead | None = None
     tower: Tower | None = None
     levels: Levels | None = None
     groups: tuple[Rows, ...] = ()
