@@ -13,7 +13,7 @@ from chiasm.compression import NoCompression, QueryCompression
 from chiasm.connectors import MLP, PerceiverResampler
 from chiasm.encoders import VisionTransformer
 from chiasm.fusion import InSequence, NoFusion, PreFusion
-from chiasm.spec import EqualArea, Fixed, NativeResolution, NoViews, geometry
+from chiasm.spec import EqualArea, FittedTiles, Fixed, NativeResolution, NoViews, geometry
 
 VIT = VisionTransformer(patch=8, width=16, depth=1, heads=2, ff_width=16)
 EDGES = SizeDict(shortest_edge=378, longest_edge=980)
@@ -119,3 +119,19 @@ def test_equal_area_keeps_aspect_and_rounds_up():
             32 * math.ceil(height * scale / 32 - 1e-9),
             32 * math.ceil(width * scale / 32 - 1e-9),
         )
+
+
+@pytest.mark.parametrize(
+    ("size", "target"),
+    [
+        ((672, 672), (672, 672)),
+        ((336, 1008), (336, 1008)),
+        ((480, 640), (504, 672)),
+        ((100, 100), (336, 336)),
+        ((1344, 672), (1008, 504)),
+        ((1, 5000), (14, 2016)),
+    ],
+)
+def test_fitted_tiles_hold_the_image_at_its_aspect(size, target):
+    (view,) = FittedTiles(side=336, most=6, patch=14).plan(size)
+    assert view.target == target and view.box == (0.0, 0.0, 1.0, 1.0)

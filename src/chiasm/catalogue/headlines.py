@@ -321,6 +321,13 @@ CLAIMS: tuple[Claim, ...] = (
         ),
     ),
     Claim(
+        slug="haplovl",
+        figure="rows of an image",
+        setting="672 x 672 pixels, 48 x 48 patches and a vector after each row",
+        paper=2352,
+        ours=lambda: bill("haplovl", image_size=(672, 672), text=1).rows - 1,
+    ),
+    Claim(
         slug="deer-vla",
         figure="LLM FLOPs saved, times",
         setting="MPT-1B and its gated blocks, exits up to layer 12, 24 layers without exits",

@@ -24,6 +24,7 @@ from chiasm.connectors.regions import Regions
 from chiasm.connectors.shared_latents import SharedLatents
 from chiasm.connectors.shuffle import ShuffleLinear, ShuffleMLP, ShuffleSwiGLU
 from chiasm.connectors.temporal_scan import TemporalScan
+from chiasm.connectors.tiled_patches import TiledPatches
 from chiasm.connectors.token_mixing import TokenMixing
 from chiasm.connectors.unchanged import Unchanged
 from chiasm.connectors.visual_table import VisualTable
@@ -62,6 +63,7 @@ __all__ = [
     "ShuffleSwiGLU",
     "Stage",
     "TemporalScan",
+    "TiledPatches",
     "ZorroHiP",
     "Unchanged",
     "VisualTable",

@@ -15,6 +15,7 @@ from chiasm.spec.answer import (
 from chiasm.spec.answers import Answers, Scale, scale_named
 from chiasm.spec.geometry import (
     EqualArea,
+    FittedTiles,
     Fixed,
     Frames,
     Geometry,
@@ -48,6 +49,7 @@ __all__ = [
     "Encoder",
     "Experts",
     "EqualArea",
+    "FittedTiles",
     "Fixed",
     "Frames",
     "Fusion",

@@ -162,6 +162,41 @@ class Tiles:
 
 
 @dataclass(frozen=True)
+class FittedTiles:
+    """The image at its own aspect ratio, as large as a grid of at most `most` square tiles holds
+    it; of all grids the one that shows most of its pixels, then the one that wastes least (LLaVA's
+    anyres without a thumbnail). Edges are rounded up to whole patches; what the image leaves of the
+    tiles is no part of the view.
+    """
+
+    side: int
+    most: int
+    patch: int
+
+    def plan(self, size: Size) -> tuple[View, ...]:
+        _check(size)
+        grids = (
+            (rows, columns)
+            for rows in range(1, self.most + 1)
+            for columns in range(1, self.most // rows + 1)
+        )
+        _, (height, width) = max((self._shown(size, grid) for grid in grids), key=lambda s: s[0])
+        target = tuple(self.patch * -(-edge // self.patch) for edge in (height, width))
+        return (View(_WHOLE, (target[0], target[1]), "tiles"),)
+
+    def _shown(self, size: Size, grid: tuple[int, int]) -> tuple[tuple[int, int], Size]:
+        """((pixels shown, minus pixels wasted), size within the grid)."""
+        height, width = (edge * self.side for edge in grid)
+        area = height * width
+        if width * size[0] <= height * size[1]:
+            height = max(1, size[0] * width // size[1])
+        else:
+            width = max(1, size[1] * height // size[0])
+        shown = min(height * width, size[0] * size[1])
+        return (shown, shown - area), (height, width)
+
+
+@dataclass(frozen=True)
 class EqualArea:
     """The image at its own aspect ratio, about `side` x `side` pixels in all; each edge is rounded
     up to a multiple of `multiple` (EVEv2, arXiv 2502.06788).
