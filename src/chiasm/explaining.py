@@ -1,6 +1,7 @@
 """A system's story in execution order: what runs, on which rows, with which shapes, and where."""
 
 import inspect
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -10,9 +11,10 @@ from rich.markup import escape
 from chiasm.assemble import build
 from chiasm.backbone import Chain, LockStep
 from chiasm.catalogue.story import in_words
+from chiasm.cost.geometry import make_prompt
 from chiasm.model import PARTS, Model, part_of
 from chiasm.spec import Answers, Geometry, Scale, System, geometry
-from chiasm.stream import MEDIA, TEXT, RowPlan, Rows
+from chiasm.stream import Modality, RowPlan, Rows
 
 SLOTS = {
     "before": "first",
@@ -22,6 +24,8 @@ SLOTS = {
     "choose": "for chosen rows only",
 }
 """The slots of a layer, in words."""
+_KINDS = {Modality.TEXT: "text", Modality.LEARNED: "learned"}
+"""Kinds of rows that a plan tells apart, in words; the others are media."""
 _EXAMPLE = (480, 640)
 """(height, width) of the example image where a system takes any size."""
 
@@ -108,7 +112,8 @@ def _steps(
                 _where(model.decoder),
             ],
         )
-    for first, last, lines in _layers(answers, model, text, plan.placeholders):
+    modality = make_prompt(answers, text, None, _EXAMPLE).table.modality[0]
+    for first, last, lines in _layers(answers, model, Counter(map(Modality, modality.tolist()))):
         title = f"Layer {first}" if first == last else f"Layers {first} to {last}"
         yield title, lines
     classes = answers.host.vocabulary + answers.head.pointers
@@ -124,9 +129,9 @@ def _look(answers: Answers, plan: Geometry) -> list[str]:
 
 
 def _layers(
-    answers: Answers, model: Model, text: int, media: int
+    answers: Answers, model: Model, held: Counter[Modality]
 ) -> Iterator[tuple[int, int, list[str]]]:
-    """Runs of layers that do the same."""
+    """Runs of layers that do the same; `held` counts the rows of each kind."""
     told: list[tuple[int, int, list[str]]] = []
     for layer, block in enumerate(model.decoder.stack.layers):
         lines: list[str] = []
@@ -136,9 +141,9 @@ def _layers(
                 lines += [f"{slots}: {type(slot).__name__}", _where(slot)]
         mixer = answers.host.mixer
         if mixer is None:
-            lines += _row_lines(answers.fusion.plan(layer), text, media)
+            lines += _row_lines(answers.fusion.plan(layer), held)
         else:
-            lines.append(f"{text + media} rows are scanned into a state of {mixer.held:,} numbers")
+            lines.append(f"{held.total()} rows are scanned into a state of {mixer.held:,} numbers")
         window = answers.host.window(layer)
         if window is not None:
             lines.append(f"sliding window of {window} rows")
@@ -150,19 +155,19 @@ def _layers(
     yield from told
 
 
-def _row_lines(plan: RowPlan, text: int, media: int) -> list[str]:
+def _row_lines(plan: RowPlan, held: Counter[Modality]) -> list[str]:
     names = ("queries", "keys and values", "output projection", "feed-forward")
     counted = [
-        f"{name}: {_rows(rows, text, media)}" for name, rows in zip(names, plan.sets(), strict=True)
+        f"{name}: {_rows(rows, held)}" for name, rows in zip(names, plan.sets(), strict=True)
     ]
     return ["; ".join(counted)]
 
 
-def _rows(rows: Rows, text: int, media: int) -> str:
-    holds_text, holds_media = bool(rows & TEXT), bool(rows & MEDIA)
-    count = text * holds_text + media * holds_media
-    kind = "all" if holds_text and holds_media else "text" if holds_text else "media"
-    return f"{count} {kind} rows"
+def _rows(rows: Rows, held: Counter[Modality]) -> str:
+    inside = {modality: count for modality, count in held.items() if rows & Rows.of(modality)}
+    kinds = {_KINDS.get(modality, "media"): None for modality in sorted(inside)}
+    kind = "all" if len(inside) == len(held) else " and ".join(kinds)
+    return f"{sum(inside.values())} {kind} rows" if inside else "no rows"
 
 
 def _where(thing: Any) -> str:

@@ -9,6 +9,7 @@ from chiasm.encoders import VisionTransformer
 SIZES = {
     "patches": VisionTransformer(patch=5, width=21, depth=2, heads=3, ff_width=31),
     "stem": VisionTransformer(patch=8, width=20, depth=2, heads=5, ff_width=13, stem=(3, 7, 11)),
+    "class": VisionTransformer(patch=5, width=21, depth=2, heads=3, ff_width=31, class_token=True),
     "short stem": VisionTransformer(patch=2, width=15, depth=1, heads=3, ff_width=7, stem=(5,)),
 }
 each = pytest.mark.parametrize("name", SIZES)
@@ -23,7 +24,7 @@ def test_geometry_and_work_equal_what_runs(name: str, size: tuple[int, int]) -> 
     rows, columns = answer.grid(size)
     image = torch.randn(1, 3, *size)
     features = encoder(image)
-    assert features.grid == (rows, columns)
+    assert features.grid == (rows, columns) == answer.grid(size)
     assert features.tokens.shape == (1, rows * columns, answer.width)
     counted = operator_macs(lambda: encoder(image))
     assert sum(w.macs for w in answer.work(size)) == pytest.approx(counted, rel=0.01)
@@ -80,3 +81,17 @@ def test_every_parameter_learns() -> None:
 def test_a_stem_must_make_the_patches_it_says() -> None:
     with pytest.raises(ValueError, match="2 convolutions of stride 2 make patches of 4 pixels"):
         VisionTransformer(patch=8, width=8, depth=1, heads=1, ff_width=8, stem=(3, 3))
+
+
+def test_a_class_token_comes_first_and_stands_nowhere() -> None:
+    """It starts the same in every picture, and reads all of its patches."""
+    encoder = SIZES["class"].build().eval()
+    images = torch.randn(2, 3, 25, 40, requires_grad=True)
+    features = encoder(images)
+    assert features.tokens.shape == (2, 1 + 5 * 8, 21) and features.grid == (1, 41)
+    assert torch.equal(features.taps[0][0, 0], encoder.first)
+    assert torch.equal(features.taps[0][1, 0], encoder.first)
+    [gradient] = torch.autograd.grad(features.tokens[1, 0].square().sum(), images)
+    assert not gradient[0].any()
+    patches = gradient[1].abs().sum(0).unfold(0, 5, 5).unfold(1, 5, 5).flatten(2).sum(-1)
+    assert bool((patches > 0).all())

@@ -16,7 +16,9 @@ from chiasm.decoding import generate
 from chiasm.errors import ChiasmError
 from chiasm.hub import KeywordModel
 from chiasm.hub.folder import tokens_of_tokenizer
+from chiasm.hub.inputs import Past, Pictures, assemble
 from chiasm.hub.tokens import SpecialTokens
+from chiasm.positions import Sequential
 from chiasm.spec import registered
 
 QUESTION = "what color is the shape?"
@@ -75,3 +77,15 @@ def test_images_a_model_cannot_place_are_refused() -> None:
         with pytest.raises(ChiasmError) as error:
             nameless(input_ids=torch.ones(1, 3).long(), pixel_values=torch.ones(1, 3, 64, 64))
         assert "no id to the image token" in one_line(error)
+
+
+@pytest.mark.parametrize("shown", [1, 2])
+def test_an_image_of_fewer_rows_than_tokens_shows_its_last_ones(shown: int) -> None:
+    """Sources are counted as `Geometry.first_source` and the collator count them."""
+    tokens = SpecialTokens(image=3)
+    pixels = torch.zeros(shown, 3, 8, 8)
+    seen = Pictures(pixels, None, [(1, 5)] * shown, [5] * shown, [2] * shown, kept=(5,) * shown)
+    ids = torch.tensor([[7, *[3, 3, 8] * shown]])
+    found = assemble(ids, None, None, seen, tokens, Past(), Sequential())
+    expected = [source for at in range(shown) for source in (5 * at + 3, 5 * at + 4, -1)]
+    assert found.source[0].tolist() == [-1, *expected]

@@ -379,4 +379,18 @@ CLAIMS: tuple[Claim, ...] = (
         paper=13,
         ours=lambda: spanned("v2pe", 1),
     ),
+    Claim(
+        slug="ep-alm",
+        figure="parameters of the shared map",
+        setting="OPT-2.7B, class tokens of width 768",
+        paper=1_968_640,
+        ours=lambda: bill("ep-alm").parameters.by_part["connector"],
+    ),
+    Claim(
+        slug="ep-alm",
+        figure="parameters of the soft prompt",
+        setting="OPT-2.7B, 10 rows",
+        paper=25_600,
+        ours=lambda: bill("ep-alm").parameters.by_part["fusion"],
+    ),
 )

@@ -4,6 +4,7 @@ from chiasm.connectors.aligned_queries import AlignedQueries
 from chiasm.connectors.aria import AriaConnector
 from chiasm.connectors.asked_words import HostWords, TextTower
 from chiasm.connectors.blockwise import Blockwise
+from chiasm.connectors.class_tokens import ClassTokens
 from chiasm.connectors.code_embedding import CodeEmbedding
 from chiasm.connectors.fused import FusedMLP
 from chiasm.connectors.idefics2 import Idefics2Connector
@@ -33,6 +34,7 @@ from chiasm.connectors.zorro_hip import Stage, ZorroHiP
 __all__ = [
     "AlignedQueries",
     "Blockwise",
+    "ClassTokens",
     "Marked",
     "HostWords",
     "TextTower",

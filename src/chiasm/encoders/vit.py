@@ -32,6 +32,8 @@ class VisionTransformer:
     residual: int = 0
     position_scale: float = 1.0
     """Deviation of the sine positions against features of about 1."""
+    class_token: bool = False
+    """Whether a learned token of no position comes first, outside of any grid."""
 
     def __post_init__(self) -> None:
         if self.stem and 2 ** len(self.stem) != self.patch:
@@ -43,7 +45,13 @@ class VisionTransformer:
             raise ValueError(f"{self.residual} residual blocks need a convolutional stem; give one")
 
     def grid(self, size: Size) -> tuple[int, int]:
-        """Rows and columns of patches; a part of a patch counts as one (padded with zeros)."""
+        """Rows and columns of patches; a part of a patch counts as one (padded with zeros). With a
+        class token, all tokens stand in one row.
+        """
+        rows, columns = self._patches(size)
+        return (1, 1 + rows * columns) if self.class_token else (rows, columns)
+
+    def _patches(self, size: Size) -> tuple[int, int]:
         return -(-size[0] // self.patch), -(-size[1] // self.patch)
 
     def build(self) -> "VisionTransformerEncoder":
@@ -62,7 +70,7 @@ class VisionTransformer:
         return work
 
     def _stem_work(self, size: Size) -> Sequence[Work]:
-        rows, columns = self.grid(size)
+        rows, columns = self._patches(size)
         if not self.stem:
             return (linear("encoder", "patches", rows * columns, 3 * self.patch**2, self.width),)
         work, channels = [], 3
@@ -107,6 +115,7 @@ class VisionTransformerEncoder(nn.Module):
         super().__init__()
         self.config = config
         self.stem = _stem(config)
+        self.first = nn.Parameter(torch.randn(config.width)) if config.class_token else None
         self.layers = nn.ModuleList(_Layer(config) for _ in range(config.depth))
         self.norm = nn.LayerNorm(config.width)
 
@@ -125,13 +134,18 @@ class VisionTransformerEncoder(nn.Module):
         rows, columns = maps.shape[-2:]
         x = maps.flatten(2).transpose(1, 2) + self._positions(rows, columns).to(maps)
         valid = None if valid is None else valid.flatten(1)
+        grid = rows, columns
+        if self.first is not None:
+            x = torch.cat([self.first.expand(len(x), 1, -1), x], 1)
+            valid = None if valid is None else nn.functional.pad(valid, (1, 0), value=True)
+            grid = 1, 1 + rows * columns
         permission = Permission(dense=None if valid is None else _keys(valid))
         states = [x]
         for layer in self.layers:
             x = layer(x, permission)
             states.append(x)
         states[-1] = self.norm(x)
-        return Features(states[-1], (rows, columns), valid, tuple(states))
+        return Features(states[-1], grid, valid, tuple(states))
 
     def _positions(self, rows: int, columns: int) -> Float[Tensor, "token width"]:
         return self.config.position_scale * sine_positions(rows, columns, self.config.width)

@@ -7,6 +7,7 @@ from chiasm.fusion.delayed import DelayedKeys
 from chiasm.fusion.gated import GatedCrossAttention
 from chiasm.fusion.gated_blocks import GatedBlocks
 from chiasm.fusion.hyper import HyperAttention, Merge
+from chiasm.fusion.late_class import LateClassTokens
 from chiasm.fusion.lockstep_reads import LockStepReads
 from chiasm.fusion.none import NoFusion
 from chiasm.fusion.patches_of_patches import PatchesOfPatches
@@ -21,6 +22,7 @@ from chiasm.fusion.two_widths import TwoWidths
 from chiasm.fusion.vacant import VacantRows
 
 __all__ = [
+    "LateClassTokens",
     "DelayedKeys",
     "DualCrossAttention",
     "ThumbnailInline",

@@ -48,6 +48,14 @@ class Pictures:
     """What each image becomes for the sequence: its rows, and the marks around them if any."""
     around: int = 0
     """Marks among the rows, the first before the others behind, which the text names apart."""
+    kept: tuple[int, ...] = ()
+    """Tokens left of each image by compression, as many as its rows where not said."""
+
+    @property
+    def each(self) -> list[int]:
+        """Sources that each image counts for, as in data: its rows or tokens, if more."""
+        pairs = zip(self.rows, self.kept or self.rows, strict=True)
+        return [max(rows, kept) for rows, kept in pairs]
 
     @property
     def marks(self) -> list[int]:
@@ -94,8 +102,9 @@ def pictures(
         valid = within(sizes, pixel_values)
     grids = [answers.encoder.grid(size) for size in sizes]
     tokens = [answers.connector.count(grid) for grid in grids]
-    rows = [answers.fusion.placeholders(answers.compression.count(count)) for count in tokens]
-    return Pictures(pixel_values, valid, grids, tokens, rows, around)
+    kept = tuple(answers.compression.count(count) for count in tokens)
+    rows = [answers.fusion.placeholders(count) for count in kept]
+    return Pictures(pixel_values, valid, grids, tokens, rows, around, kept)
 
 
 def sizes_of(image_sizes: Tensor, pixels: Tensor) -> list[tuple[int, int]]:
@@ -172,7 +181,10 @@ def assemble(
         modality = torch.where(marks, int(Modality.IMAGE), table.modality)
         at = (started - 1).clamp(min=0)
         image, inside = owners.gather(1, at).clamp(min=0), running - 1 - starts.gather(1, at)
-        before = _starts(counts, seen.rows, ids.device).gather(1, at) + min(seen.around, 1)
+        # An image of fewer rows than tokens shows its last ones, as `Geometry.first_source` says.
+        hidden = torch.tensor([e - r for e, r in zip(seen.each, seen.rows, strict=True)])
+        before = _starts(counts, seen.each, ids.device).gather(1, at) + min(seen.around, 1)
+        before = before + hidden.to(ids.device)[image]
         source = torch.where(marks, before + inside, source)
         for number, indicator in enumerate(tokens.indicators):
             place = seen.rows[0] - seen.around + number if number else 0

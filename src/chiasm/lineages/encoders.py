@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from chiasm.encoders import ChannelConcat, TransformersVision, VisionTransformer
+from chiasm.encoders import ChannelConcat, Levels, TransformersVision, VisionTransformer
 
 CLIP_L_336 = TransformersVision(
     model_type="clip_vision_model",
@@ -127,3 +127,22 @@ EVA_CLIP_G_224 = TransformersVision(
 )
 """EVA-CLIP ViT-g/14 without its last layer, as BLIP-2 reads it, in CLIP's blocks: 256 tokens of
 patches behind the class token. CLIP's first norm is not EVA's; keys here have biases."""
+
+VIT_B_CLASSES = TransformersVision(
+    model_type="clip_vision_model",
+    settings=(
+        ("hidden_size", 768),
+        ("image_size", 224),
+        ("intermediate_size", 3072),
+        ("num_attention_heads", 12),
+        ("num_hidden_layers", 12),
+        ("patch_size", 16),
+    ),
+    taps=(-6, -5, -4, -3, -2, -1),
+    drop_first=0,
+)
+"""ViT-B/16 in CLIP's blocks: the last six layers side by side, the class token first."""
+
+CLASSES_NANO = Levels(base=replace(LAYERED_NANO, class_token=True), taps=(1, 2))
+CLASSES_SMOL = Levels(base=replace(LAYERED_SMOL, class_token=True), taps=(1, 2, 3, 4, 5, 6))
+"""Every layer of the small ones, with a class token."""

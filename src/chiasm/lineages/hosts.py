@@ -256,3 +256,25 @@ MPT_1B_HALF = Host(
 def learned_places(host: Host, longest: int) -> Host:
     """The host with a learned vector for each of so many places, added to the words."""
     return replace(host, positions="learned", max_positions=longest)
+
+
+OPT_2_7B = learned_places(
+    Host(
+        vocabulary=50_272,
+        width=2560,
+        depth=32,
+        heads=32,
+        kv_heads=32,
+        head_width=80,
+        ff_width=10_240,
+        norm="layer",
+        query_key_value_bias=True,
+        output_bias=True,
+        mlp_bias=True,
+        gated=False,
+        activation="relu",
+        tied_head=True,
+    ),
+    2048,
+)
+"""OPT-2.7B (arXiv 2205.01068); its table of places has two unused rows more."""

@@ -238,3 +238,17 @@ def beside_words(*, learning_rate: float) -> Teaching:
             ),
         ),
     )
+
+
+EP_ALM = Teaching(
+    objective=NextToken(),
+    stages=(
+        Stage(
+            name="augmentation",
+            trained=("connector", "fusion"),
+            learning_rate=2e-4,
+            rates=(("fusion", 5.0),),
+        ),
+    ),
+)
+"""The map at 2e-4 and the soft prompt at 1e-3, straight on the task (eP-ALM, arXiv 2303.11403)."""

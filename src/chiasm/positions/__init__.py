@@ -6,5 +6,14 @@ from chiasm.positions.fractional import Fractional
 from chiasm.positions.grid import Grid
 from chiasm.positions.multimodal_rotary import MultimodalRotary
 from chiasm.positions.sequential import Sequential
+from chiasm.positions.words_alone import WordsAlone
 
-__all__ = ["Apart", "Fractional", "Grid", "MultimodalRotary", "OnePerBlock", "Sequential"]
+__all__ = [
+    "Apart",
+    "Fractional",
+    "Grid",
+    "MultimodalRotary",
+    "OnePerBlock",
+    "Sequential",
+    "WordsAlone",
+]

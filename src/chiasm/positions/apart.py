@@ -3,9 +3,9 @@
 from dataclasses import dataclass, replace
 
 import torch
-from torch import Tensor
 
-from chiasm.stream import Modality, TokenTable
+from chiasm.positions.learned import with_learned
+from chiasm.stream import TokenTable
 
 
 @dataclass(frozen=True)
@@ -30,18 +30,7 @@ class Apart:
         text = table.position - before.unsqueeze(-1)
         own = (before - 1).clamp(min=0).to(table.position.dtype).unsqueeze(-1)
         position = torch.where(media.unsqueeze(-1), own, text).clamp(min=0)
-        return replace(table, position=position, modality=self._marked(table, media))
+        return replace(table, position=position, modality=with_learned(table, self.learned))
 
     def taught(self, table: TokenTable) -> TokenTable:
         return table
-
-    def _marked(self, table: TokenTable, media: Tensor) -> Tensor:
-        """The modality of every row, learned rows told from the image's own."""
-        if not self.learned:
-            return table.modality
-        left = torch.zeros_like(table.item)
-        for item in range(1, int(table.item.max()) + 1):
-            rows = media & (table.item == item)
-            left = torch.where(rows, rows.long().flip(1).cumsum(1).flip(1), left)
-        learned = media & (left <= self.learned)
-        return table.modality.masked_fill(learned, int(Modality.LEARNED))
