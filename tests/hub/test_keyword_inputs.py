@@ -24,7 +24,7 @@ from chiasm.spec import registered
 QUESTION = "what color is the shape?"
 # Input ids alone do not tell roles (whom rows of these systems look at), drafts of pictures, an
 # image's bytes, or which tiles are views of one image.
-UNTOLD = {"aki", "vilbert", "zorro", "bagel", "latte-flow", "x-fusion", "mblm", "nvlm"}
+UNTOLD = {"aki", "vilbert", "zorro", "bagel", "latte-flow", "x-fusion", "mblm", "nvlm", "upop"}
 SLUGS = sorted(set(registered()) - UNTOLD - {"text-only"})
 
 
@@ -35,7 +35,7 @@ def test_scores_and_answers_equal_the_collators(slug: str, tmp_path: Path) -> No
     with torch.no_grad():
         for name, parameter in model.named_parameters():
             # Large enough to tell rows apart; gates that start closed are opened.
-            parameter.fill_(0.5) if name.endswith("_gate") else parameter.mul_(2)
+            parameter.fill_(0.5) if name.endswith(("_gate", ".gate")) else parameter.mul_(2)
     image = tmp_path / "image.png"
     Image.effect_mandelbrot((64, 64), (-2, -1, 1, 1), 30).convert("RGB").save(image)
     collator = Collator(model.answers, NANO, tokenizer)
@@ -63,7 +63,8 @@ def test_scores_and_answers_equal_the_collators(slug: str, tmp_path: Path) -> No
     assert torch.equal(ours.generate(**given, max_new_tokens=5, eos_token_id=())[:, -5:], said)
     with torch.no_grad():
         other = ours(**{**given, "pixel_values": -inputs.images}).logits
-    assert (other - found).abs().max() > 1e-2
+    finite = found.isfinite() & other.isfinite()
+    assert (other - found)[finite].abs().max() > 1e-2
 
 
 def test_images_a_model_cannot_place_are_refused() -> None:

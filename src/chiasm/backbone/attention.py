@@ -1,13 +1,15 @@
 """Attention of one layer: queries, keys and values of the plan's rows, and the slots inside."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import cast
 
 import torch
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from chiasm.backbone.cache import Cache, Key
-from chiasm.layers import RotaryTables, attend, merge_heads, rotate, split_heads
+from chiasm.layers import Kind, RotaryTables, Vectors, attend, merge_heads, rotate, split_heads
 from chiasm.spec.host import Host
 from chiasm.spec.reading import Inside, Reading
 from chiasm.spec.slots import Before, Beside, Joined, NormSite, Site, Weights
@@ -54,7 +56,8 @@ class Attention(nn.Module):
 
     def __init__(self, host: Host, layer: int, weights: Weights, key: Key) -> None:
         super().__init__()
-        self.host, self.key = host, key
+        host = host.at(layer)
+        self.host, self.key, self.turns = host, key, host.turns(layer)
         inner, shared = host.heads * host.head_width, host.kv_heads * host.head_width
         bias = host.query_key_value_bias
         self.q_proj = weights.linear(layer, Site.QUERY, host.width, inner, bias=bias)
@@ -101,6 +104,17 @@ class Attention(nn.Module):
         if self.read_norm is not None:
             read = self.read_norm(read, of_output)
         return self.o_proj(read, of_output)
+
+    def vectors(self) -> Sequence[Vectors]:
+        """Channels of the heads; none where rotary pairs, norms or other weights tie them."""
+        host = self.host
+        layers = (self.q_proj, self.k_proj, self.v_proj, self.o_proj)
+        tied = self.turns or host.query_key_norm or host.sub_norm
+        if tied or not all(isinstance(layer, nn.Linear) for layer in layers):
+            return ()
+        q, k, v, o = cast("tuple[nn.Linear, nn.Linear, nn.Linear, nn.Linear]", layers)
+        made = ((q, host.heads), (k, host.kv_heads), (v, host.kv_heads))
+        return (Vectors(Kind.ATTENTION, host.head_width, made, (o, host.heads), queries=q),)
 
     def _with_diagonal(self, read: Tensor, own: Tensor, runs: Runs) -> Tensor:
         """Output rows without a query read their own value."""

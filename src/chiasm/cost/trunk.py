@@ -32,7 +32,7 @@ def trunk(model: Model) -> list[TrunkLayer]:
     decoder = model.decoder
     first = [(decoder.ahead, True)] if isinstance(decoder, Chain) else []
     return [
-        TrunkLayer(one.host, number, rule, plan, ahead)
+        TrunkLayer(one.host.at(number), number, rule, plan, ahead)
         for one, ahead in (*first, (decoder, False))
         for number, (rule, plan) in enumerate(zip(one.stack.rules, one.stack.plans, strict=True))
     ]

@@ -35,7 +35,7 @@ class SharedWeights:
         return 0
 
     def work(self, host: Host, layer: int, rows: LayerRows, name: str) -> Sequence[Work]:
-        return rows.work(host, name)
+        return rows.work(host.at(layer), name)
 
 
 NORMS: dict[str, Callable[[int, float], nn.Module]] = {
@@ -60,7 +60,7 @@ class PlainWeights:
 
     def feed_forward(self, layer: int) -> nn.Module | None:
         """Over linear layers of this maker, so that one that changes those changes it too."""
-        host = self.host
+        host = self.host.at(layer)
         if not host.ff_width:
             return None
         return FeedForward(

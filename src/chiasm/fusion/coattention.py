@@ -8,7 +8,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from transformers.activations import ACT2FN
 
-from chiasm.layers import attend, merge_heads, split_heads
+from chiasm.layers import Kind, Vectors, attend, merge_heads, split_heads
 from chiasm.spec import Host, Work
 from chiasm.spec.reading import MemoryCache, Reading
 from chiasm.spec.slots import SlotParts, Slots, Tower
@@ -39,11 +39,22 @@ class CoAttention:
     back: Rule
     heads: int
     head_width: int
+    blocks: tuple[tuple[int, int], ...] = ()
+    """(head width, feed-forward width) of each block, the host's first, then the tower's, where
+    they differ; () means `head_width` and the feed-forward of the block's own side."""
 
     @property
     def width(self) -> int:
-        """Of queries, keys and values, heads together."""
+        """Of the product of text and image."""
         return self.heads * self.head_width
+
+    def narrowed(self, tower: Host, blocks: tuple[tuple[int, int], ...]) -> "CoAttention":
+        """The same beside another tower, with widths for each block."""
+        return replace(self, tower=tower, blocks=blocks)
+
+    def sizes(self, own: Host, at: int) -> tuple[int, int]:
+        """Head width and feed-forward width of a block, counted from the host's first."""
+        return self.blocks[at] if self.blocks else (self.head_width, own.ff_width)
 
     def links(self, host: Host) -> tuple[tuple[int, int], ...]:
         """(host layer, tower layer) at which the two meet: the tower's layers, the host's last."""
@@ -78,13 +89,22 @@ class CoAttention:
 
     def fill(self, host: Host, parts: SlotParts) -> Slots:
         links = self.links(host)
+        if self.blocks and len(self.blocks) != 2 * len(links):
+            raise ValueError(f"{len(self.blocks)} block widths given for {2 * len(links)} blocks")
+        sides = [*[(host, self.tower)] * len(links), *[(self.tower, host)] * len(links)]
+        made = [
+            CoAttentionBlock(own, other, self.heads, *self.sizes(own, at))
+            for at, (own, other) in enumerate(sides)
+        ]
         return Slots(
-            before={at: CoAttentionBlock(host, self.tower, self) for at, _ in links},
+            before={at: block for (at, _), block in zip(links, made, strict=False)},
             tower=Tower(
                 host=self.tower,
                 rule=self.rule,
                 links=links,
-                before={at: CoAttentionBlock(self.tower, host, self) for _, at in links},
+                before={
+                    at: block for (_, at), block in zip(links, made[len(links) :], strict=True)
+                },
                 rule_back=self.back,
                 after=Product(host.width, self.tower.width, self.width),
             ),
@@ -101,53 +121,56 @@ class CoAttention:
             linear("decoder", "product image", 1, self.tower.width, self.width, once=True),
             linear("decoder", "product output", text, self.width, host.width),
         ]
-        for _ in self.links(host):
-            work += self._side(host, self.tower, text, tokens)
-            work += self._side(self.tower, host, tokens, text)
+        count = len(self.links(host))
+        for at in range(count):
+            work += self._side(host, self.tower, text, tokens, at)
+            work += self._side(self.tower, host, tokens, text, count + at)
             # The tower runs once, with the media at hand.
             work += [
                 replace(one, name=f"tower {one.name}", reads=Reads.ALL, once=True)
-                for one in rows.work(self.tower, "self")
+                for one in rows.work(self.tower.at(at), "self")
             ]
         return work
 
-    def _side(self, own: Host, other: Host, rows: int, read: int) -> list[Work]:
-        once = own is self.tower
+    def _side(self, own: Host, other: Host, rows: int, read: int, at: int) -> list[Work]:
+        once, (head_width, hidden) = own is self.tower, self.sizes(own, at)
+        width = self.heads * head_width
         parts = [
-            linear("decoder", "co-attention query", rows, own.width, self.width),
-            linear("decoder", "co-attention key and value", read, other.width, 2 * self.width),
+            linear("decoder", "co-attention query", rows, own.width, width),
+            linear("decoder", "co-attention key and value", read, other.width, 2 * width),
             attention(
                 "decoder",
                 "co-attention",
                 rows * read,
                 self.heads,
-                self.head_width,
+                head_width,
                 reads=Reads.ALL if once else Reads.MEMORY,
             ),
-            linear("decoder", "co-attention output", rows, self.width, own.width),
-            linear("decoder", "co-attention feed-forward", rows, own.width, 2 * own.ff_width),
+            linear("decoder", "co-attention output", rows, width, own.width),
+            linear("decoder", "co-attention feed-forward", rows, own.width, 2 * hidden),
         ]
         # Keys and values of the media are kept; a cached step makes only its own rows' queries.
         return [replace(w, once=once or "key" in w.name) for w in parts]
 
     def cached(self, host: Host, tokens: int) -> int:
-        return 2 * tokens * self.width * self.tower.depth + (self.width if tokens else 0)
+        kept = sum(self.sizes(host, at)[0] for at in range(len(self.links(host))))
+        return 2 * tokens * self.heads * kept + (self.width if tokens else 0)
 
 
 class CoAttentionBlock(nn.Module):
     """One side of a co-attention: rows of `own` width read the other stack's rows."""
 
-    def __init__(self, own: Host, other: Host, config: CoAttention) -> None:
+    def __init__(self, own: Host, other: Host, heads: int, head_width: int, hidden: int) -> None:
         super().__init__()
-        self.heads = config.heads
-        self.query = nn.Linear(own.width, config.width)
-        self.key = nn.Linear(other.width, config.width)
-        self.value = nn.Linear(other.width, config.width)
-        self.output = nn.Linear(config.width, own.width)
+        self.heads, width = heads, heads * head_width
+        self.query = nn.Linear(own.width, width)
+        self.key = nn.Linear(other.width, width)
+        self.value = nn.Linear(other.width, width)
+        self.output = nn.Linear(width, own.width)
         self.attention_norm = nn.LayerNorm(own.width, eps=own.norm_eps)
-        self.up = nn.Linear(own.width, own.ff_width)
+        self.up = nn.Linear(own.width, hidden)
         self.activation = ACT2FN[own.activation]
-        self.down = nn.Linear(own.ff_width, own.width)
+        self.down = nn.Linear(hidden, own.width)
         self.norm = nn.LayerNorm(own.width, eps=own.norm_eps)
 
     def forward(
@@ -164,6 +187,15 @@ class CoAttentionBlock(nn.Module):
         new = self.attention_norm(hidden + seen)
         new = self.norm(new + self.down(self.activation(self.up(new))))
         return new.where(permission.dense.any(2, keepdim=True), hidden)
+
+    def vectors(self) -> Sequence[Vectors]:
+        """Channels of the heads, and hidden units."""
+        made = ((self.query, self.heads), (self.key, self.heads), (self.value, self.heads))
+        width = self.query.out_features // self.heads
+        return (
+            Vectors(Kind.ATTENTION, width, made, (self.output, self.heads), queries=self.query),
+            Vectors(Kind.FEED_FORWARD, self.up.out_features, ((self.up, 1),), (self.down, 1)),
+        )
 
     def _read(self, reading: Reading) -> tuple[Tensor, Tensor] | None:
         """Keys and values of the other stack as it is now; of the prefill in a cached step."""

@@ -16,6 +16,7 @@ from chiasm.layers.rotary import Rotary, RotaryTables, rotate
 from chiasm.layers.scan_orders import RASTER, ScanOrder
 from chiasm.layers.selective import ScanState
 from chiasm.layers.times import FREQUENCIES, TimeEmbedding, time_group, waves
+from chiasm.layers.vectors import Kind, Masked, Prunable, Vectors, cut
 from chiasm.layers.weights import LayerNorm, Linear, RMSNorm
 
 __all__ = [
@@ -25,10 +26,13 @@ __all__ = [
     "FREQUENCIES",
     "GatedMLP",
     "GroupedLinear",
+    "Kind",
     "LayerNorm",
     "Linear",
     "LatentRead",
     "Mamba2",
+    "Masked",
+    "Prunable",
     "RASTER",
     "RMSNorm",
     "Rotary",
@@ -36,9 +40,11 @@ __all__ = [
     "ScanOrder",
     "ScanState",
     "TimeEmbedding",
+    "Vectors",
     "attend",
     "attend_slowly",
     "attention_map",
+    "cut",
     "grouped_mm",
     "grouped_mm_slowly",
     "merge_heads",

@@ -1,9 +1,13 @@
 """Feed-forwards: gated as in the Llama family, or plain."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from typing import cast
 
+import torch
 from torch import Tensor, nn
 from transformers.activations import ACT2FN
+
+from chiasm.layers.vectors import Kind, Vectors
 
 
 def normed_feed_forward(width: int, multiple: int, activation: str = "gelu") -> nn.Sequential:
@@ -59,7 +63,7 @@ class FeedForward(nn.Module):
         self.gate_proj = linear("gate", width, hidden) if gated else None
         self.up_proj = linear("up", width, hidden)
         self.down_proj = linear("down", hidden, width)
-        self.norm = norm
+        self.norm, self.hidden = norm, hidden
         self.activation = ACT2FN[activation]
 
     def forward(self, x: Tensor, reading: object = None) -> Tensor:
@@ -70,3 +74,16 @@ class FeedForward(nn.Module):
         else:
             hidden = self.activation(self.gate_proj(x, reading)) * up
         return self.down_proj(hidden if self.norm is None else self.norm(hidden, reading), reading)
+
+    def vectors(self) -> Sequence[Vectors]:
+        """Hidden units; none where a norm, an activation with act(0) other than 0, or other weights
+        tie them.
+        """
+        making = [part for part in (self.gate_proj, self.up_proj) if part is not None]
+        plain = all(isinstance(part, nn.Linear) for part in (*making, self.down_proj))
+        if self.norm is not None or not plain or float(self.activation(torch.zeros(()))) != 0:
+            return ()
+        made = tuple((cast(nn.Linear, part), 1) for part in making)
+        return (
+            Vectors(Kind.FEED_FORWARD, self.hidden, made, (cast(nn.Linear, self.down_proj), 1)),
+        )

@@ -47,3 +47,20 @@ TWO_STREAMS = derive(
     ),
 )
 """Text layers alone first; then each pair of layers begins with co-attention both ways."""
+
+
+def half(host: Host) -> Host:
+    """Heads and feed-forwards half as wide; norms of queries would tie the channels of heads."""
+    return replace(
+        host, head_width=host.head_width // 2, ff_width=host.ff_width // 2, query_key_norm=False
+    )
+
+
+HALF_STREAMS = derive(
+    TWO_STREAMS,
+    nano=dict(fusion=beside(half(NANO_VISION)), host=half(NANO_TEXT)),
+    smol=dict(fusion=beside(half(replace(VISION, width=512, head_width=64)))),
+    paper=dict(fusion=beside(half(VISION)), host=half(BERT_BASE)),
+)
+"""The same with half the prunable weights in every layer, where a search begins or ends; a packaged
+text stream, whose heads turn by rotary positions, keeps its own."""

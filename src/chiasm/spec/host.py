@@ -1,7 +1,7 @@
 """The host: sizes of the language decoder that every other answer attaches to."""
 
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass, field, replace
+from typing import Any, Self
 
 from chiasm.spec.state_space import StateSpace
 
@@ -57,6 +57,10 @@ class Host:
     (heads, kv_heads, head_width) are 0, as is `ff_width` where layers have no feed-forward."""
     windows: tuple[int | None, ...] = ()
     """Sliding-window length of each layer, None where a layer sees everything; () means none."""
+    head_widths: tuple[int, ...] = ()
+    """Width of the heads of each layer where they differ; () means `head_width`."""
+    ff_widths: tuple[int, ...] = ()
+    """Width of the feed-forward of each layer where they differ; () means `ff_width`."""
     max_positions: int = 4096
     """Longest context, in rows."""
     initial_std: float = 0.02
@@ -78,6 +82,10 @@ class Host:
             raise ValueError(f"{len(self.windows)} window lengths given for {self.depth} layers")
         if self.rope_layers and len(self.rope_layers) != self.depth:
             raise ValueError(f"{len(self.rope_layers)} rope_layers given for {self.depth} layers")
+        for name in ("head_widths", "ff_widths"):
+            widths = getattr(self, name)
+            if widths and len(widths) != self.depth:
+                raise ValueError(f"{len(widths)} {name} given for {self.depth} layers")
         for name, value, known in (
             ("arrangement", self.arrangement, ("pre", "post", "parallel")),
             ("norm", self.norm, ("rms", "layer", "layer-without-bias")),
@@ -94,6 +102,18 @@ class Host:
             )
         if self.positions == "rotary":
             raise ValueError("a mixer turns no queries: positions are learned or none, not rotary")
+
+    def at(self, layer: int) -> Self:
+        """A host of one width of heads and feed-forward, those of a layer."""
+        if not (self.head_widths or self.ff_widths):
+            return self
+        return replace(
+            self,
+            head_width=self.head_widths[layer] if self.head_widths else self.head_width,
+            ff_width=self.ff_widths[layer] if self.ff_widths else self.ff_width,
+            head_widths=(),
+            ff_widths=(),
+        )
 
     def turns(self, layer: int) -> bool:
         """Whether a layer turns its queries and keys by their positions."""
