@@ -222,7 +222,7 @@ def main() -> int:
 
 
 def _write(options: argparse.Namespace, runs: list[dict[str, Any]]) -> None:
-    out = options.out or ROOT / "results" / "moma" / "flops.json"
+    out = options.out or ROOT / "results" / "moma_flops" / "cpu.json"
     out.parent.mkdir(parents=True, exist_ok=True)
     head, clean = commit(ROOT)
     names = ("width", "layers", "batch", "pairs", "rate", "teraflops", "points", "held_out")
@@ -257,7 +257,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--held-out", type=int, default=128, help="documents")
     parser.add_argument("--rate", type=float, default=1e-3)
     parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--out", type=Path, help="default: results/moma/flops.json")
+    parser.add_argument("--out", type=Path, help="default: results/moma_flops/cpu.json")
     return parser.parse_args()
 
 

@@ -123,7 +123,7 @@ def _samples(model: Model, streams: dict[str, Stream], repeats: int) -> dict[str
 
 
 def _write(options: argparse.Namespace, found: dict[str, Any]) -> None:
-    out = options.out or Path("results/zorro") / f"unimodal-{machine_file()}.json"
+    out = options.out or Path("results/zorro_unimodal") / f"{machine_file()}.json"
     out.parent.mkdir(parents=True, exist_ok=True)
     arguments = [str(value) for value in sys.argv[1:]]
     record = {
@@ -157,7 +157,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--repeats", type=int, default=9)
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--out", type=Path, help="default: results/zorro/unimodal-MACHINE.json")
+    parser.add_argument("--out", type=Path, help="default: results/zorro_unimodal/MACHINE.json")
     return parser.parse_args()
 
 

@@ -21,6 +21,7 @@ from chiasm.catalogue.rows import Row, rows
 from chiasm.errors import ChiasmError, Misuse
 from chiasm.evaluation.committed import results_block
 from chiasm.evaluation.committed_effects import effects_block
+from chiasm.evaluation.committed_ratios import ratios_block
 
 SYSTEM_FILES = Path(__file__).parents[1] / "systems"
 
@@ -100,6 +101,7 @@ def keyword(call: ast.Call, name: str) -> ast.expr | None:
 BLOCKS: dict[str, Callable[[], str]] = {
     "systems": systems_block,
     "results": lambda: results_block(REPOSITORY / "results"),
+    "ratios": lambda: ratios_block(REPOSITORY / "results"),
     "effects": lambda: effects_block(REPOSITORY / "results"),
 }
 

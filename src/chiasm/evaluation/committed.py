@@ -1,10 +1,8 @@
 """The README's table of measured results, from the files under `results/`."""
 
-import json
 from pathlib import Path
-from typing import Any
 
-from chiasm.errors import ChiasmError
+from chiasm.evaluation.committed_files import read
 
 COMPARISON, PREFILL = Path("compare"), Path("prefill")
 
@@ -21,7 +19,7 @@ def results_block(root: Path) -> str:
 
 
 def _compared(path: Path) -> str:
-    records = _read(path)
+    records = read(path)
     names = "system, parameters, prefill FLOPs, KV bytes, prefill ms, samples/s, accuracy, interval"
     lines = [f"| {names.replace(', ', ' | ')} |", "|---" * 8 + "|"]
     for one in records:
@@ -46,7 +44,7 @@ def _compared(path: Path) -> str:
 
 
 def _prefill(path: Path) -> str:
-    found = _read(path)
+    found = read(path)
     base, setting, machine = found["baseline"], found["setting"], found["machine"]
     lines = ["| system | prefill, seconds | times faster |", "|---|---|---|"]
     for system, seconds in found["seconds"].items():
@@ -59,10 +57,3 @@ def _prefill(path: Path) -> str:
         f"{machine['threads']} threads."
     )
     return "\n".join([*lines, "", told])
-
-
-def _read(path: Path) -> Any:
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise ChiasmError(f"{path}: not JSON ({error}); measure it again") from None

@@ -1,0 +1,107 @@
+"""The README's tables of the benchmarks that a paper's promise asks for, from `results/`."""
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from statistics import mean
+from typing import Any
+
+from chiasm.evaluation.committed_files import read, table
+
+
+def ratios_block(root: Path) -> str:
+    """One table for each measured promise, with the command and machine that made it."""
+    parts = [
+        block(read(path))
+        for folder, block in BLOCKS.items()
+        for path in sorted((root / folder).glob("*.json"))
+    ]
+    return "\n\n".join(parts)
+
+
+def _decode(found: Mapping[str, Any]) -> str:
+    base = found["baseline"]
+    (own,) = (name for name in found["parameters"] if name != base)
+    head = ("context", f"`{own}`, tokens/s", f"{base}, tokens/s", "times faster", "cache, times")
+    lines = [
+        (
+            f"{at['context']:,}",
+            f"{at['tokens_per_second'][own]:.1f}",
+            f"{at['tokens_per_second'][base]:.1f}",
+            f"{at['times_faster']:.2f}",
+            f"{at['cache_bytes'][own] / at['cache_bytes'][base]:.3f}",
+        )
+        for at in found["contexts"]
+    ]
+    sizes = ", ".join(f"{name} {count / 1e6:.1f}M" for name, count in found["parameters"].items())
+    return _told(table(head, lines), f"Decoding after a context; parameters: {sizes}", found)
+
+
+def _grouped(found: Mapping[str, Any]) -> str:
+    head = ("experts", "rows", "pass", "loop, ms", "grouped, ms", "times faster")
+    lines = [
+        (
+            str(one["experts"]),
+            f"{one['rows']:,}",
+            one["pass"],
+            f"{1e3 * one['seconds']['loop']:.2f}",
+            f"{1e3 * one['seconds']['grouped']:.2f}",
+            f"{one['times_faster']:.2f}",
+        )
+        for one in found["found"]
+    ]
+    setting = found["setting"]
+    told = (
+        f"Experts as grouped products against one after the other, width {setting['width']}, "
+        f"{setting['k']} experts a row"
+    )
+    return _told(table(head, lines), told, found)
+
+
+def _unimodal(found: Mapping[str, Any]) -> str:
+    head = ("rows kept", "count", "ms", "times faster", "largest difference")
+    lines = [
+        (
+            name,
+            str(count),
+            f"{1e3 * found['seconds'][name]:.1f}",
+            f"{found['seconds'][found['baseline']] / found['seconds'][name]:.2f}",
+            f"{found['largest_difference'].get(name, 0.0):.1e}",
+        )
+        for name, count in found["rows"].items()
+    ]
+    return _told(table(head, lines), "`zorro` with one modality's rows alone", found)
+
+
+def _flops(found: Mapping[str, Any]) -> str:
+    kinds = ("text, causal", "image, causal", "text, as taught", "image, as taught")
+    head = ("arm", *(f"loss, {kind}" for kind in kinds), "FLOPs saved to dense's last loss, causal")
+    lines = []
+    for arm in found["runs"][0]["curves"]:
+        last = [run["curves"][arm][-1] for run in found["runs"]]
+        saved = [run["savings"][arm]["all, causal"] for run in found["runs"]]
+        reached = [value for value in saved if value is not None]
+        cell = f"{mean(reached):.2f} times ({len(reached)} of {len(saved)} seeds)"
+        losses = [f"{mean(at[kind] for at in last):.4f}" for kind in kinds]
+        lines.append((f"`{arm}`", *losses, cell if reached else "never reached"))
+    each = found["setting"]["teraflops"]
+    told = (
+        f"Held-out loss after {each:g} TFLOPs of training each, means of {len(found['runs'])} seeds"
+    )
+    return _told(table(head, lines), told, found)
+
+
+def _told(lines: str, what: str, found: Mapping[str, Any]) -> str:
+    machine = found["machine"]
+    threads = found.get("threads")
+    if isinstance(machine, Mapping):
+        machine, threads = machine["cpu"], machine["threads"]
+    return f"{lines}\n\n{what}. `{found['command']}` on {machine}, {threads} threads."
+
+
+BLOCKS: dict[str, Callable[[Mapping[str, Any]], str]] = {
+    "ssm_decode": _decode,
+    "grouped_mm": _grouped,
+    "zorro_unimodal": _unimodal,
+    "moma_flops": _flops,
+}
+"""Folder of results to what writes its table."""

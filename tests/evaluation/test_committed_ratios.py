@@ -1,0 +1,70 @@
+"""The README's tables of benchmarks, from small records in the benchmarks' own formats."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from chiasm.errors import ChiasmError
+from chiasm.evaluation.committed_ratios import ratios_block
+
+
+def put(root: Path, folder: str, record: dict[str, Any]) -> None:
+    (root / folder).mkdir(parents=True)
+    shared = {"command": "python x.py", "machine": {"cpu": "a chip", "threads": 2}}
+    (root / folder / "one.json").write_text(json.dumps(shared | record))
+
+
+def test_decoding_shows_ratio_and_cache(tmp_path):
+    at = {
+        "context": 4096,
+        "tokens_per_second": {"ours": 30.0, "twin": 10.0},
+        "times_faster": 3.0,
+        "cache_bytes": {"ours": 100, "twin": 800},
+    }
+    sizes = {"ours": 2_000_000, "twin": 4_000_000}
+    put(tmp_path, "ssm_decode", {"baseline": "twin", "parameters": sizes, "contexts": [at]})
+    block = ratios_block(tmp_path)
+    assert "| 4,096 | 30.0 | 10.0 | 3.00 | 0.125 |" in block
+    assert "ours 2.0M, twin 4.0M. `python x.py` on a chip, 2 threads." in block
+
+
+def test_grouped_products_and_unimodal_rows(tmp_path):
+    one = {
+        "experts": 8,
+        "rows": 512,
+        "pass": "forward",
+        "seconds": {"loop": 0.004, "grouped": 0.001},
+        "times_faster": 4.0,
+    }
+    put(tmp_path, "grouped_mm", {"setting": {"width": 7, "k": 2}, "found": [one]})
+    rows = {
+        "baseline": "whole",
+        "rows": {"whole": 9, "text": 3},
+        "seconds": {"whole": 0.3, "text": 0.1},
+        "largest_difference": {"text": 2e-7},
+    }
+    put(tmp_path, "zorro_unimodal", rows)
+    block = ratios_block(tmp_path)
+    assert "| 8 | 512 | forward | 4.00 | 1.00 | 4.00 |" in block
+    assert "| text | 3 | 100.0 | 3.00 | 2.0e-07 |" in block
+
+
+def test_an_arm_that_never_arrives_is_said_so(tmp_path):
+    kinds = ("text, causal", "image, causal", "text, as taught", "image, as taught")
+    curves = {arm: [dict.fromkeys(kinds, loss)] for arm, loss in (("dense", 1.0), ("moma", 2.0))}
+    savings = {"dense": {"all, causal": 1.0}, "moma": {"all, causal": None}}
+    runs = [{"seed": 0, "curves": curves, "savings": savings}]
+    put(tmp_path, "moma_flops", {"setting": {"teraflops": 1.0}, "runs": runs})
+    block = ratios_block(tmp_path)
+    assert "| `dense` | 1.0000 | 1.0000 | 1.0000 | 1.0000 | 1.00 times (1 of 1 seeds) |" in block
+    assert "| `moma` | 2.0000 | 2.0000 | 2.0000 | 2.0000 | never reached |" in block
+
+
+def test_nothing_measured_and_files_that_are_broken(tmp_path):
+    assert ratios_block(tmp_path) == ""
+    put(tmp_path, "ssm_decode", {})
+    (tmp_path / "ssm_decode" / "one.json").write_text("{")
+    with pytest.raises(ChiasmError, match="not JSON"):
+        ratios_block(tmp_path)
