@@ -1,8 +1,9 @@
 """The README's table of measured effects, from `results/SLUG/*.json`."""
 
-import json
 from pathlib import Path
 from typing import Any
+
+from chiasm.evaluation.committed_files import read
 
 
 def effects_block(root: Path) -> str:
@@ -10,7 +11,7 @@ def effects_block(root: Path) -> str:
 
     Files without paired differences (other measurements of a system) are left out.
     """
-    found = [(path, _read(path)) for path in sorted(root.glob("*/*.json"))]
+    found = [(path, read(path)) for path in sorted(root.glob("*/*.json"))]
     effects = [(path.parent.name, one) for path, one in found if _is_effect(one)]
     if not effects:
         return "No effect has been measured yet."
@@ -42,7 +43,3 @@ def effects_block(root: Path) -> str:
 
 def _is_effect(content: Any) -> bool:
     return isinstance(content, dict) and "difference" in content and "differs" in content
-
-
-def _read(path: Path) -> Any:
-    return json.loads(path.read_text(encoding="utf-8"))

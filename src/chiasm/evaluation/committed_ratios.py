@@ -80,9 +80,11 @@ def _flops(found: Mapping[str, Any]) -> str:
         last = [run["curves"][arm][-1] for run in found["runs"]]
         saved = [run["savings"][arm]["all, causal"] for run in found["runs"]]
         reached = [value for value in saved if value is not None]
-        cell = f"{mean(reached):.2f} times ({len(reached)} of {len(saved)} seeds)"
+        cell = "never reached"
+        if reached:
+            cell = f"{mean(reached):.2f} times ({len(reached)} of {len(saved)} seeds)"
         losses = [f"{mean(at[kind] for at in last):.4f}" for kind in kinds]
-        lines.append((f"`{arm}`", *losses, cell if reached else "never reached"))
+        lines.append((f"`{arm}`", *losses, cell))
     each = found["setting"]["teraflops"]
     told = (
         f"Held-out loss after {each:g} TFLOPs of training each, means of {len(found['runs'])} seeds"
