@@ -3,13 +3,16 @@
 For every number of experts and of rows, `execute` (rows sorted, `F.grouped_mm`) and
 `execute_slowly` (the per-expert loop) run the same routes through the same gated feed-forwards,
 forward, and forward with backward. They take turns, A, B, A, B, …, and medians are compared. Rows
-choose `--k` experts by random scores: shares are uneven, as a router's are.
+choose `--k` experts by random scores: shares are uneven, as a router's are. The loop's experts are
+modules of their own with the same weights: of one stacked tensor, each expert's gradient would be
+as large as that of all, and the loop slower than anybody's.
 
     python benchmarks/grouped_mm.py
     python benchmarks/grouped_mm.py --experts 4 64 --rows 256 4096 --device cuda --dtype bfloat16
 """
 
 import argparse
+import copy
 import json
 import sys
 import time
@@ -20,6 +23,7 @@ from statistics import median
 from typing import Any
 
 import torch
+from torch import nn
 
 from chiasm.catalogue.provenance import commit, machine, shareable, versions
 from chiasm.experts.execute import execute, execute_slowly
@@ -62,6 +66,23 @@ def main() -> int:
     return 0
 
 
+class Apart(nn.Module):
+    """The experts of a stack as modules of their own, asked one at a time."""
+
+    def __init__(self, stack: StackedFeedForward) -> None:
+        super().__init__()
+        count = stack.up_proj.weight.shape[0]
+        self.each = nn.ModuleList(copy.deepcopy(stack) for _ in range(count))
+        with torch.no_grad():
+            for at, one in enumerate(self.each):
+                for parameter in one.parameters():
+                    parameter.data = parameter[at : at + 1].clone()
+
+    def single(self, x: torch.Tensor, expert: int) -> torch.Tensor:
+        """One expert alone."""
+        return self.each[expert].single(x, 0)
+
+
 def _measured(
     options: argparse.Namespace, experts: int, rows: int
 ) -> dict[str, dict[str, list[float]]]:
@@ -75,20 +96,23 @@ def _measured(
         gated=True,
         activation="silu",
     ).to(device, number)
+    apart = Apart(module)
     x = torch.randn(rows, options.width, device=device, dtype=number, requires_grad=True)
     scores = torch.randn(rows, experts, device=device).topk(min(options.k, experts))
     routes = by_row(scores.indices, scores.values.softmax(-1), experts)
     passes: dict[str, Callable[[Any], None]] = {
-        "forward": lambda way: _forward(way, x, routes, module),
-        "forward+backward": lambda way: _both(way, x, routes, module),
+        "forward": lambda way: _forward(WAYS[way], x, routes, apart if way == "loop" else module),
+        "forward+backward": lambda way: _both(
+            WAYS[way], x, routes, apart if way == "loop" else module
+        ),
     }
     taken: dict[str, dict[str, list[float]]] = {n: {way: [] for way in WAYS} for n in passes}
     for turn in range(options.repeats + 1):
         for name, run in passes.items():
-            for label, way in WAYS.items():
+            for label in WAYS:
                 _settle(device)
                 start = time.perf_counter()
-                run(way)
+                run(label)
                 _settle(device)
                 if turn:
                     taken[name][label].append(time.perf_counter() - start)
@@ -96,11 +120,11 @@ def _measured(
 
 
 @torch.no_grad()
-def _forward(way: Any, x: torch.Tensor, routes: Routes, module: StackedFeedForward) -> None:
+def _forward(way: Any, x: torch.Tensor, routes: Routes, module: Any) -> None:
     way(x, routes, module)
 
 
-def _both(way: Any, x: torch.Tensor, routes: Routes, module: StackedFeedForward) -> None:
+def _both(way: Any, x: torch.Tensor, routes: Routes, module: Any) -> None:
     module.zero_grad(set_to_none=True)
     x.grad = None
     way(x, routes, module).square().sum().backward()
