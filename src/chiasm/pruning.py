@@ -84,7 +84,7 @@ def narrowed(answers: Answers, widths: Mapping[Place, int]) -> Answers:
                 blocks.append((head, widths.get((side, at, Kind.FEED_FORWARD), hidden)))
         tower = _host(fusion.tower, widths, TOWER)
         fusion = fusion.narrowed(tower, tuple(blocks))
-    return replace(answers, host=host, fusion=cast("object", fusion))
+    return replace(answers, host=host, fusion=fusion)
 
 
 def _host(host: Host, widths: Mapping[Place, int], side: str) -> Host:
