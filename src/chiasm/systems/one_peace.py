@@ -11,10 +11,8 @@ from chiasm.spec import Card, Fixed, System, derive, register
 from chiasm.spec.slots import NormSite, Site
 from chiasm.stream import MEDIA, TEXT
 
-LARGE = VisionTransformer(
-    width=1536, stem=(192, 384, 768, 1536), patch=16, depth=0, heads=4, ff_width=256
-)
-STEM = replace(LARGE, width=128, stem=(32, 64, 128, 128), position_scale=0.1)
+STEM = VisionTransformer(16, 128, 0, 4, 256, stem=(32, 64, 128, 128), position_scale=0.1)
+LARGE = replace(STEM, width=1536, stem=(192, 384, 768, 1536), position_scale=1.0)
 WIDE = dict(vocabulary=50_265, width=1536, depth=40, heads=24, kv_heads=24, ff_width=6144)
 
 SYSTEM = register(
