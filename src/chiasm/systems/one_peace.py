@@ -11,8 +11,9 @@ from chiasm.spec import Card, Fixed, System, derive, register
 from chiasm.spec.slots import NormSite, Site
 from chiasm.stream import MEDIA, TEXT
 
-STEM = VisionTransformer(16, 128, 0, 4, 256, stem=(32, 64, 128, 128), position_scale=0.1)
-LARGE = replace(STEM, width=1536, stem=(192, 384, 768, 1536), position_scale=1.0)
+WIDE_STEM = (192, 384, 768, 1536)
+LARGE = VisionTransformer(patch=16, width=1536, depth=0, heads=4, ff_width=256, stem=WIDE_STEM)
+STEM = replace(LARGE, width=128, stem=(32, 64, 128, 128), position_scale=0.1)
 WIDE = dict(vocabulary=50_265, width=1536, depth=40, heads=24, kv_heads=24, ff_width=6144)
 
 SYSTEM = register(
