@@ -8,16 +8,17 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from chiasm.fusion.entry import AsRowsAndMemory
 from chiasm.layers import attend, merge_heads, split_heads
 from chiasm.spec import Host, Work
 from chiasm.spec.reading import Reading
 from chiasm.spec.slots import SlotParts, Slots
 from chiasm.spec.work import Reads, attention, linear
-from chiasm.stream import MEDIA, TEXT, RowPlan, Rows
+from chiasm.stream import MEDIA, TEXT, Rows
 
 
 @dataclass(frozen=True, kw_only=True)
-class DualCrossAttention:
+class DualCrossAttention(AsRowsAndMemory):
     """After the self-attention of every `every`-th layer (CrossLMM, arXiv 2505.17020):
 
         V2V  p <- p + tanh(a) W_o attention(W_q LN(p), K, V)      pooled rows p
@@ -32,27 +33,6 @@ class DualCrossAttention:
     heads: int
     head_width: int
     gate_start: float = 0.0
-
-    def plan(self, layer: int) -> RowPlan:
-        return RowPlan()
-
-    @property
-    def reads_memory(self) -> bool:
-        return True
-
-    @property
-    def enters(self) -> bool:
-        return True
-
-    @property
-    def looks_ahead(self) -> bool:
-        return False
-
-    def token_width(self, host: Host) -> int:
-        return host.width
-
-    def placeholders(self, tokens: int) -> int:
-        return tokens
 
     def layers(self, depth: int) -> range:
         """The layers that read."""

@@ -8,16 +8,17 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from transformers.activations import ACT2FN
 
+from chiasm.fusion.entry import AsMemory
 from chiasm.layers import Kind, Vectors, attend, merge_heads, split_heads
 from chiasm.spec import Host, Work
 from chiasm.spec.reading import MemoryCache, Reading
 from chiasm.spec.slots import SlotParts, Slots, Tower
 from chiasm.spec.work import LayerRows, Reads, attention, linear
-from chiasm.stream import Modality, RowPlan, Rule, TokenTable
+from chiasm.stream import Modality, Rule, TokenTable
 
 
 @dataclass(frozen=True, kw_only=True)
-class CoAttention:
+class CoAttention(AsMemory):
     """Media tokens live in `tower`, in lock step with the last layers of the host.
 
     Before each of the tower's layers stands a co-attention block on either side (arXiv 1908.02265,
@@ -65,17 +66,6 @@ class CoAttention:
             )
         return tuple((first + layer, layer) for layer in range(self.tower.depth))
 
-    def plan(self, layer: int) -> RowPlan:
-        return RowPlan()
-
-    @property
-    def reads_memory(self) -> bool:
-        return True
-
-    @property
-    def enters(self) -> bool:
-        return False
-
     @property
     def looks_ahead(self) -> bool:
         """The tower reads the question."""
@@ -83,9 +73,6 @@ class CoAttention:
 
     def token_width(self, host: Host) -> int:
         return self.tower.width
-
-    def placeholders(self, tokens: int) -> int:
-        return 0
 
     def fill(self, host: Host, parts: SlotParts) -> Slots:
         links = self.links(host)

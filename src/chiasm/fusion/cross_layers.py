@@ -9,16 +9,17 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from chiasm.fusion.entry import AsMemory
 from chiasm.layers import GatedMLP, attend, merge_heads, split_heads
 from chiasm.spec import Host, Work
 from chiasm.spec.reading import Reading
 from chiasm.spec.slots import SlotParts, Slots
 from chiasm.spec.work import Reads, attention, linear
-from chiasm.stream import Permission, RowPlan
+from chiasm.stream import Permission
 
 
 @dataclass(frozen=True, kw_only=True)
-class CrossLayers:
+class CrossLayers(AsMemory):
     """Cross-attention layers among the host's own (Llama 3.2 Vision, arXiv 2407.21783, section 7).
 
     h <- h + tanh(a) XAttn(n(h), memory), then h <- h + tanh(b) FFN(m(h)), the second only for rows
@@ -32,27 +33,6 @@ class CrossLayers:
 
     before: tuple[int, ...]
     gate_start: float = 0.0
-
-    def plan(self, layer: int) -> RowPlan:
-        return RowPlan()
-
-    @property
-    def reads_memory(self) -> bool:
-        return True
-
-    @property
-    def enters(self) -> bool:
-        return False
-
-    @property
-    def looks_ahead(self) -> bool:
-        return False
-
-    def token_width(self, host: Host) -> int:
-        return host.width
-
-    def placeholders(self, tokens: int) -> int:
-        return 0
 
     def fill(self, host: Host, parts: SlotParts) -> Slots:
         wrong = [at for at in self.before if not 0 <= at <= host.depth]

@@ -3,13 +3,14 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from chiasm.fusion.entry import AsRows
 from chiasm.spec import Host, Work
 from chiasm.spec.slots import SlotParts, Slots
 from chiasm.stream import ALL, TEXT, RowPlan
 
 
 @dataclass(frozen=True, kw_only=True)
-class DelayedKeys:
+class DelayedKeys(AsRows):
     """PAL / LAL (arXiv 2506.10423): layers before `first` run text alone. From it on, media rows
     make keys and values with the host's own norm and weights; they make no queries and skip output
     and feed-forward, so that every layer reads the same tokens.
@@ -19,24 +20,6 @@ class DelayedKeys:
 
     def plan(self, layer: int) -> RowPlan:
         return RowPlan(TEXT, ALL if layer >= self.first else TEXT, TEXT, TEXT)
-
-    @property
-    def reads_memory(self) -> bool:
-        return False
-
-    @property
-    def enters(self) -> bool:
-        return True
-
-    @property
-    def looks_ahead(self) -> bool:
-        return False
-
-    def token_width(self, host: Host) -> int:
-        return host.width
-
-    def placeholders(self, tokens: int) -> int:
-        return tokens
 
     def fill(self, host: Host, parts: SlotParts) -> Slots:
         return Slots()

@@ -7,16 +7,17 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from chiasm.fusion.entry import AsMemory
 from chiasm.layers import attend, merge_heads, normed_feed_forward, split_heads
 from chiasm.spec import Host, Work
 from chiasm.spec.reading import Reading
 from chiasm.spec.slots import SlotParts, Slots
 from chiasm.spec.work import Reads, attention, linear
-from chiasm.stream import Permission, RowPlan
+from chiasm.stream import Permission
 
 
 @dataclass(frozen=True, kw_only=True)
-class GatedCrossAttention:
+class GatedCrossAttention(AsMemory):
     """GATED XATTN-DENSE before every `every`-th layer (Flamingo, arXiv 2204.14198, section 2.2).
 
     y <- y + tanh(a) XAttn(LN y, memory), then y <- y + tanh(b) FFW(LN y); a = b = `gate_start`, 0
@@ -29,27 +30,6 @@ class GatedCrossAttention:
     head_width: int
     ff_multiple: int = 4
     gate_start: float = 0.0
-
-    def plan(self, layer: int) -> RowPlan:
-        return RowPlan()
-
-    @property
-    def reads_memory(self) -> bool:
-        return True
-
-    @property
-    def enters(self) -> bool:
-        return False
-
-    @property
-    def looks_ahead(self) -> bool:
-        return False
-
-    def token_width(self, host: Host) -> int:
-        return host.width
-
-    def placeholders(self, tokens: int) -> int:
-        return 0
 
     def layers(self, depth: int) -> range:
         """The layers that are preceded by a gated block."""

@@ -7,16 +7,17 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from chiasm.fusion.entry import AsMemory
 from chiasm.layers import GatedMLP, attend, merge_heads, split_heads
 from chiasm.spec import Host, Work
 from chiasm.spec.reading import Reading
 from chiasm.spec.slots import SlotParts, Slots
 from chiasm.spec.work import Reads, attention, linear
-from chiasm.stream import Permission, RowPlan
+from chiasm.stream import Permission
 
 
 @dataclass(frozen=True, kw_only=True)
-class GatedBlocks:
+class GatedBlocks(AsMemory):
     """A gated block before every `every`-th layer (IDEFICS, arXiv 2306.16527).
 
     h <- h + tanh(a) XAttn(n(h), memory), then h <- h + tanh(b) FFN(m(h)): RMS norms n and m, heads
@@ -29,27 +30,6 @@ class GatedBlocks:
     query_key_norm: bool = False
     channel_gates: bool = False
     gate_start: float = 0.0
-
-    def plan(self, layer: int) -> RowPlan:
-        return RowPlan()
-
-    @property
-    def reads_memory(self) -> bool:
-        return True
-
-    @property
-    def enters(self) -> bool:
-        return False
-
-    @property
-    def looks_ahead(self) -> bool:
-        return False
-
-    def token_width(self, host: Host) -> int:
-        return host.width
-
-    def placeholders(self, tokens: int) -> int:
-        return 0
 
     def layers(self, depth: int) -> range:
         """The layers that are preceded by a gated block."""

@@ -8,13 +8,14 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from chiasm.fusion.entry import AsMemory
 from chiasm.fusion.memory_keys import MemoryKeys, keys_kept, keys_work
 from chiasm.layers import attend, merge_heads
 from chiasm.spec import Host, Work
 from chiasm.spec.reading import Inside, Reading
 from chiasm.spec.slots import SlotParts, Slots
 from chiasm.spec.work import Reads, attention, linear
-from chiasm.stream import ALL, MEDIA, RowPlan, TokenTable
+from chiasm.stream import ALL, MEDIA, TokenTable
 
 
 class Merge(StrEnum):
@@ -29,7 +30,7 @@ class Merge(StrEnum):
 
 
 @dataclass(frozen=True, kw_only=True)
-class HyperAttention:
+class HyperAttention(AsMemory):
     """mPLUG-Owl3 (arXiv 2408.04840): an image is one row; every `every`-th layer reads its tokens.
 
     Image tokens pass the layer's own input norm and a key-value projection of its own. All keys of
@@ -39,24 +40,6 @@ class HyperAttention:
 
     every: int
     merge: Merge
-
-    def plan(self, layer: int) -> RowPlan:
-        return RowPlan()
-
-    @property
-    def reads_memory(self) -> bool:
-        return True
-
-    @property
-    def enters(self) -> bool:
-        return False
-
-    @property
-    def looks_ahead(self) -> bool:
-        return False
-
-    def token_width(self, host: Host) -> int:
-        return host.width
 
     def placeholders(self, tokens: int) -> int:
         return 1 if tokens else 0

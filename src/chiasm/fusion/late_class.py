@@ -7,6 +7,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from chiasm.fusion.entry import AsMemory
 from chiasm.spec import Host, Work
 from chiasm.spec.reading import Reading
 from chiasm.spec.slots import SlotParts, Slots
@@ -19,7 +20,7 @@ ENTERING = ~WORDS
 
 
 @dataclass(frozen=True, kw_only=True)
-class LateClassTokens:
+class LateClassTokens(AsMemory):
     """Before layer `first` the stack runs without the picture. As each layer i of [first, last)
     begins, the picture's one row becomes its token of level
 
@@ -54,21 +55,6 @@ class LateClassTokens:
         if layer < self.last - 1:
             return RowPlan(query=WORDS, output=WORDS, feed_forward=WORDS)
         return RowPlan()
-
-    @property
-    def reads_memory(self) -> bool:
-        return True
-
-    @property
-    def enters(self) -> bool:
-        return False
-
-    @property
-    def looks_ahead(self) -> bool:
-        return False
-
-    def token_width(self, host: Host) -> int:
-        return host.width
 
     def placeholders(self, tokens: int) -> int:
         return 1 + self.prompts

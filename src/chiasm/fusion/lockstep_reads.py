@@ -9,16 +9,17 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from chiasm.fusion.entry import AsMemory
 from chiasm.layers import LayerNorm, RMSNorm, attend, merge_heads, split_heads
 from chiasm.spec import Host, Work
 from chiasm.spec.reading import Reading
 from chiasm.spec.slots import SlotParts, Slots, Tower
 from chiasm.spec.work import LayerRows, Reads, attention, linear
-from chiasm.stream import Modality, RowPlan, Rule
+from chiasm.stream import Modality, Rule
 
 
 @dataclass(frozen=True, kw_only=True)
-class LockStepReads:
+class LockStepReads(AsMemory):
     """A decoder over media codes beside the host, each with words, depth, width and head of its own
     (Zipper, arXiv 2405.18669).
 
@@ -59,17 +60,6 @@ class LockStepReads:
             )
         return tuple((m * self.every, m * self.tower_every) for m in range(1, most + 1))
 
-    def plan(self, layer: int) -> RowPlan:
-        return RowPlan()
-
-    @property
-    def reads_memory(self) -> bool:
-        return True
-
-    @property
-    def enters(self) -> bool:
-        return False
-
     @property
     def looks_ahead(self) -> bool:
         return self.back.looks_ahead
@@ -77,9 +67,6 @@ class LockStepReads:
     def token_width(self, host: Host) -> int:
         """Ids: the tower looks them up itself."""
         return 1
-
-    def placeholders(self, tokens: int) -> int:
-        return 0
 
     def fill(self, host: Host, parts: SlotParts) -> Slots:
         links, tower = self.links(host), self.tower

@@ -4,14 +4,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from math import prod
 
+from chiasm.fusion.entry import AsRows
 from chiasm.spec import Host, Work
 from chiasm.spec.slots import Level, Levels, SlotParts, Slots
 from chiasm.spec.work import LayerRows, Reads, linear
-from chiasm.stream import Modality, RowPlan
+from chiasm.stream import Modality
 
 
 @dataclass(frozen=True, kw_only=True)
-class PatchesOfPatches:
+class PatchesOfPatches(AsRows):
     """Words and images are ids of one vocabulary; `levels` are the stages around the host's.
 
     A level's row covers so many rows of the next one: with levels that cover 16 and 8, the
@@ -22,17 +23,6 @@ class PatchesOfPatches:
     chunk: int = 64
     """Outermost patches whose inner stages run at a time: a bound on memory."""
 
-    def plan(self, layer: int) -> RowPlan:
-        return RowPlan()
-
-    @property
-    def reads_memory(self) -> bool:
-        return False
-
-    @property
-    def enters(self) -> bool:
-        return True
-
     @property
     def looks_ahead(self) -> bool:
         """A patch is one question's alone, so rows of two cannot follow one image."""
@@ -41,9 +31,6 @@ class PatchesOfPatches:
     def token_width(self, host: Host) -> int:
         """A token is its id."""
         return 1
-
-    def placeholders(self, tokens: int) -> int:
-        return tokens
 
     def fill(self, host: Host, parts: SlotParts) -> Slots:
         return Slots(levels=Levels(self.levels, self.chunk))

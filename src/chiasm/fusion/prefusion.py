@@ -6,15 +6,16 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor, nn
 
+from chiasm.fusion.entry import AsRowsAndMemory
 from chiasm.spec import Host, Work
 from chiasm.spec.reading import Execution
 from chiasm.spec.slots import SlotParts, Slots
 from chiasm.spec.work import Reads, decoder_layer
-from chiasm.stream import Memory, Role, RowPlan, Stream, TokenTable
+from chiasm.stream import Memory, Role, Stream, TokenTable
 
 
 @dataclass(frozen=True, kw_only=True)
-class PreFusion:
+class PreFusion(AsRowsAndMemory):
     """`layers` decoder blocks over [all media tokens, kept tokens, text] before the stack.
 
     Their outputs at kept and text rows replace those rows; the media tokens are dropped. Answer
@@ -23,27 +24,6 @@ class PreFusion:
     """
 
     layers: int
-
-    def plan(self, layer: int) -> RowPlan:
-        return RowPlan()
-
-    @property
-    def reads_memory(self) -> bool:
-        return True
-
-    @property
-    def enters(self) -> bool:
-        return True
-
-    @property
-    def looks_ahead(self) -> bool:
-        return False
-
-    def token_width(self, host: Host) -> int:
-        return host.width
-
-    def placeholders(self, tokens: int) -> int:
-        return tokens
 
     def fill(self, host: Host, parts: SlotParts) -> Slots:
         return Slots(prologue=Fuse(parts.stack(self.layers)))

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
+from chiasm.fusion.entry import AsRows
 from chiasm.spec import Host, Work
 from chiasm.spec.slots import SlotParts, Slots
 from chiasm.stream import ALL, TEXT, RowPlan
@@ -30,31 +31,13 @@ _PLANS = {
 
 
 @dataclass(frozen=True)
-class InSequence:
+class InSequence(AsRows):
     """Each placeholder row is replaced by its media token (LLaVA, arXiv 2304.08485)."""
 
     visual_path: VisualPath = VisualPath.FULL
 
     def plan(self, layer: int) -> RowPlan:
         return _PLANS[VisualPath(self.visual_path)]
-
-    @property
-    def reads_memory(self) -> bool:
-        return False
-
-    @property
-    def enters(self) -> bool:
-        return True
-
-    @property
-    def looks_ahead(self) -> bool:
-        return False
-
-    def token_width(self, host: Host) -> int:
-        return host.width
-
-    def placeholders(self, tokens: int) -> int:
-        return tokens
 
     def fill(self, host: Host, parts: SlotParts) -> Slots:
         return Slots()

@@ -6,14 +6,15 @@ from dataclasses import dataclass
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from chiasm.fusion.entry import AsRows
 from chiasm.spec import Host, Work
 from chiasm.spec.reading import Reading
 from chiasm.spec.slots import SlotParts, Slots
-from chiasm.stream import TEXT, RowPlan
+from chiasm.stream import TEXT
 
 
 @dataclass(frozen=True, kw_only=True)
-class SingleStream:
+class SingleStream(AsRows):
     """Tokens take rows of the sequence; before the first layer (arXiv 2102.03334, equation 1)
 
         text  = LN(word + place + segment) + type_0
@@ -27,27 +28,6 @@ class SingleStream:
     segments: int = 0
     norm_text: bool = True
     initial_std: float = 0.02
-
-    def plan(self, layer: int) -> RowPlan:
-        return RowPlan()
-
-    @property
-    def reads_memory(self) -> bool:
-        return False
-
-    @property
-    def enters(self) -> bool:
-        return True
-
-    @property
-    def looks_ahead(self) -> bool:
-        return False
-
-    def token_width(self, host: Host) -> int:
-        return host.width
-
-    def placeholders(self, tokens: int) -> int:
-        return tokens
 
     def fill(self, host: Host, parts: SlotParts) -> Slots:
         return Slots(before={0: Entry(self, host)})

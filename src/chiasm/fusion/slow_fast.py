@@ -7,17 +7,18 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from chiasm.fusion.entry import AsRowsAndMemory
 from chiasm.fusion.memory_keys import MemoryKeys, keys_kept, keys_work
 from chiasm.layers import attend, merge_heads
 from chiasm.spec import Host, Work
 from chiasm.spec.reading import Inside
 from chiasm.spec.slots import SlotParts, Slots
 from chiasm.spec.work import Reads, attention, linear
-from chiasm.stream import TEXT, RowPlan
+from chiasm.stream import TEXT
 
 
 @dataclass(frozen=True, kw_only=True)
-class SlowFast:
+class SlowFast(AsRowsAndMemory):
     """Hybrid layers, every `every`-th from the first (arXiv 2504.01328): before W_o, at text rows,
 
         read <- read + tanh(u . read + b) tanh(w) attention(q, slow keys, slow values)
@@ -28,27 +29,6 @@ class SlowFast:
 
     every: int
     gate_start: float = 0.0
-
-    def plan(self, layer: int) -> RowPlan:
-        return RowPlan()
-
-    @property
-    def reads_memory(self) -> bool:
-        return True
-
-    @property
-    def enters(self) -> bool:
-        return True
-
-    @property
-    def looks_ahead(self) -> bool:
-        return False
-
-    def token_width(self, host: Host) -> int:
-        return host.width
-
-    def placeholders(self, tokens: int) -> int:
-        return tokens
 
     def layers(self, depth: int) -> range:
         """The hybrid layers."""

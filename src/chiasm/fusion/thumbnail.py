@@ -3,13 +3,14 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from chiasm.fusion.entry import AsRowsAndMemory
 from chiasm.spec import Fusion, Host, Work
 from chiasm.spec.slots import SlotParts, Slots
 from chiasm.stream import RowPlan
 
 
 @dataclass(frozen=True, kw_only=True)
-class ThumbnailInline:
+class ThumbnailInline(AsRowsAndMemory):
     """The last `inline` tokens of an image, its thumbnail's, take rows; layers read the others
     (NVLM-H, arXiv 2409.11402). With 0 no token takes a row (NVLM-X); all of them in the sequence
     are `InSequence` (NVLM-D). Which tokens a row reads, the thumbnail's left out, is the memory's
@@ -21,21 +22,6 @@ class ThumbnailInline:
 
     def plan(self, layer: int) -> RowPlan:
         return self.read.plan(layer)
-
-    @property
-    def reads_memory(self) -> bool:
-        return True
-
-    @property
-    def enters(self) -> bool:
-        return True
-
-    @property
-    def looks_ahead(self) -> bool:
-        return False
-
-    def token_width(self, host: Host) -> int:
-        return host.width
 
     def placeholders(self, tokens: int) -> int:
         return min(tokens, self.inline)

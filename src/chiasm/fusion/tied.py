@@ -8,6 +8,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from chiasm.fusion.entry import AsMemory
 from chiasm.spec import Host, Work
 from chiasm.spec.reading import Reading
 from chiasm.spec.slots import SlotParts, Slots
@@ -16,7 +17,7 @@ from chiasm.stream.table import take
 
 
 @dataclass(frozen=True)
-class TiedMemory:
+class TiedMemory(AsMemory):
     """SAISA / NAAViT (arXiv 2502.02458): as layer i begins, media rows become P_i(features).
 
     They pass the layer's own norm, W_k and W_v, share one softmax with the text, and skip query,
@@ -25,21 +26,6 @@ class TiedMemory:
 
     def plan(self, layer: int) -> RowPlan:
         return RowPlan(query=TEXT, key_value=ALL, output=TEXT, feed_forward=TEXT)
-
-    @property
-    def reads_memory(self) -> bool:
-        return True
-
-    @property
-    def enters(self) -> bool:
-        return False
-
-    @property
-    def looks_ahead(self) -> bool:
-        return False
-
-    def token_width(self, host: Host) -> int:
-        return host.width
 
     def placeholders(self, tokens: int) -> int:
         return tokens

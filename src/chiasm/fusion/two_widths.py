@@ -3,13 +3,13 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from chiasm.fusion.entry import AsRows
 from chiasm.spec import Host, Work
 from chiasm.spec.slots import Ahead, SlotParts, Slots
-from chiasm.stream import RowPlan
 
 
 @dataclass(frozen=True, kw_only=True)
-class TwoWidths:
+class TwoWidths(AsRows):
     """Media tokens take rows of the sequence in the width of `ahead`, whose layers see words and
     media alike; W, without a bias, leads to the host's layers (HaploVL, arXiv 2503.14694):
 
@@ -18,26 +18,8 @@ class TwoWidths:
 
     ahead: Host
 
-    def plan(self, layer: int) -> RowPlan:
-        return RowPlan()
-
-    @property
-    def reads_memory(self) -> bool:
-        return False
-
-    @property
-    def enters(self) -> bool:
-        return True
-
-    @property
-    def looks_ahead(self) -> bool:
-        return False
-
     def token_width(self, host: Host) -> int:
         return self.ahead.width
-
-    def placeholders(self, tokens: int) -> int:
-        return tokens
 
     def fill(self, host: Host, parts: SlotParts) -> Slots:
         return Slots(ahead=Ahead(self.ahead))

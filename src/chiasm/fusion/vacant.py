@@ -6,37 +6,19 @@ from dataclasses import dataclass
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from chiasm.fusion.entry import AsMemory
 from chiasm.spec import Host, Work
 from chiasm.spec.reading import Reading
 from chiasm.spec.slots import SlotParts, Slots
-from chiasm.stream import RowPlan
 
 
 @dataclass(frozen=True)
-class VacantRows:
+class VacantRows(AsMemory):
     """A media token's row is 0 as the first layer begins (Inverse-LLaVA, arXiv 2508.12466).
 
     The tokens themselves are a memory that a layer's weights read (`chiasm.experts.VisionInside`);
     since a norm of 0 is 0, what such a row becomes is theirs alone.
     """
-
-    def plan(self, layer: int) -> RowPlan:
-        return RowPlan()
-
-    @property
-    def reads_memory(self) -> bool:
-        return True
-
-    @property
-    def enters(self) -> bool:
-        return False
-
-    @property
-    def looks_ahead(self) -> bool:
-        return False
-
-    def token_width(self, host: Host) -> int:
-        return host.width
 
     def placeholders(self, tokens: int) -> int:
         return tokens
