@@ -2,13 +2,13 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import cast
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
 from chiasm.fusion.entry import AsRowsAndMemory
+from chiasm.fusion.kept import kept
 from chiasm.layers import attend, merge_heads, split_heads
 from chiasm.spec import Host, Work
 from chiasm.spec.reading import Reading
@@ -109,7 +109,7 @@ class DualRead(nn.Module):
     def forward(
         self, hidden: Float[Tensor, "batch token width"], reading: Reading
     ) -> Float[Tensor, "batch token width"]:
-        pair = self._keys(reading)
+        pair = kept(reading, self._keys)
         if pair is None:
             return hidden
         pieces = [
@@ -121,15 +121,6 @@ class DualRead(nn.Module):
     def _reader(self, rows: Rows) -> Read:
         return self.t2v if rows & TEXT else self.v2v
 
-    def _keys(self, reading: Reading) -> tuple[Tensor, Tensor] | None:
-        """Of the clip, made once; None where no clip was ever shown."""
-        cache, memory = reading.cache, reading.memory
-        if memory is None:
-            if cache is None or reading.layer not in cache.memory:
-                return None
-            return cast("tuple[Tensor, Tensor]", cache.memory[reading.layer])
-        k, v = self.to_kv(memory.tokens).chunk(2, -1)
-        pair = split_heads(k, self.heads), split_heads(v, self.heads)
-        if cache is not None:
-            cache.memory[reading.layer] = pair
-        return pair
+    def _keys(self, tokens: Tensor) -> tuple[Tensor, Tensor]:
+        k, v = self.to_kv(tokens).chunk(2, -1)
+        return split_heads(k, self.heads), split_heads(v, self.heads)

@@ -2,13 +2,13 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import cast
 
 from jaxtyping import Float
 from torch import Tensor, nn
 from transformers.activations import ACT2FN
 
 from chiasm.fusion.entry import AsMemory
+from chiasm.fusion.kept import kept
 from chiasm.layers import Kind, Vectors, attend, merge_heads, split_heads
 from chiasm.spec import Host, Work
 from chiasm.spec.reading import MemoryCache, Reading
@@ -164,7 +164,7 @@ class CoAttentionBlock(nn.Module):
         self, hidden: Float[Tensor, "batch token width"], reading: Reading
     ) -> Float[Tensor, "batch token width"]:
         """The rows after reading; those that may see nothing (no image) pass as they are."""
-        read = self._read(reading)
+        read = kept(reading, self._keys)
         permission = reading.dense_permission
         if read is None or permission is None or permission.dense is None:
             return hidden
@@ -184,17 +184,8 @@ class CoAttentionBlock(nn.Module):
             Vectors(Kind.FEED_FORWARD, self.up.out_features, ((self.up, 1),), (self.down, 1)),
         )
 
-    def _read(self, reading: Reading) -> tuple[Tensor, Tensor] | None:
-        """Keys and values of the other stack as it is now; of the prefill in a cached step."""
-        cache, memory = reading.cache, reading.memory
-        if memory is not None:
-            made = self.key(memory.tokens), self.value(memory.tokens)
-            if cache is not None:
-                cache.memory[reading.layer] = made
-            return made
-        if cache is None or reading.layer not in cache.memory:
-            return None
-        return cast("tuple[Tensor, Tensor]", cache.memory[reading.layer])
+    def _keys(self, tokens: Tensor) -> tuple[Tensor, Tensor]:
+        return self.key(tokens), self.value(tokens)
 
 
 class Product(nn.Module):

@@ -10,6 +10,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from chiasm.fusion.entry import AsMemory
+from chiasm.fusion.kept import given
 from chiasm.layers import GatedMLP, attend, merge_heads, split_heads
 from chiasm.spec import Host, Work
 from chiasm.spec.reading import Reading
@@ -119,19 +120,9 @@ class _Read(nn.Module):
 
     def forward(self, normed: Tensor, reading: Reading, permission: Permission) -> Tensor:
         q = self.q_norm(split_heads(self.q_proj(normed), self.heads))
-        k, v = self._memory(reading)
+        k, v = given(reading, self._keys, (reading.layer, self.number))
         return self.o_proj(merge_heads(attend(q, k, v, permission)))
 
-    def _memory(self, reading: Reading) -> tuple[Tensor, Tensor]:
-        place = reading.layer, self.number
-        if reading.memory is None:
-            if reading.cache is None or place not in reading.cache.memory:
-                raise ValueError(f"layer {reading.layer} reads a memory that was never given")
-            keys, values = reading.cache.memory[place]
-            return keys, values
-        tokens = reading.memory.tokens
+    def _keys(self, tokens: Tensor) -> tuple[Tensor, Tensor]:
         k = self.k_norm(split_heads(self.k_proj(tokens), self.kv_heads))
-        v = split_heads(self.v_proj(tokens), self.kv_heads)
-        if reading.cache is not None:
-            reading.cache.memory[place] = k, v
-        return k, v
+        return k, split_heads(self.v_proj(tokens), self.kv_heads)

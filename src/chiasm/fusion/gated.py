@@ -8,6 +8,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from chiasm.fusion.entry import AsMemory
+from chiasm.fusion.kept import given
 from chiasm.layers import attend, merge_heads, normed_feed_forward, split_heads
 from chiasm.spec import Host, Work
 from chiasm.spec.reading import Reading
@@ -98,17 +99,9 @@ class GatedBlock(nn.Module):
     def read(self, hidden: Tensor, reading: Reading, permission: Permission) -> Tensor:
         """XAttn(LN y, memory), ungated."""
         q = split_heads(self.to_q(self.norm(hidden)), self.heads)
-        k, v = self._memory(reading)
+        k, v = given(reading, self._keys)
         return self.to_out(merge_heads(attend(q, k, v, permission)))
 
-    def _memory(self, reading: Reading) -> tuple[Tensor, Tensor]:
-        if reading.memory is None:
-            if reading.cache is None or reading.layer not in reading.cache.memory:
-                raise ValueError(f"layer {reading.layer} reads a memory that was never given")
-            keys, values = reading.cache.memory[reading.layer]
-            return keys, values
-        k, v = self.to_kv(reading.memory.tokens).chunk(2, -1)
-        pair = split_heads(k, self.heads), split_heads(v, self.heads)
-        if reading.cache is not None:
-            reading.cache.memory[reading.layer] = pair
-        return pair
+    def _keys(self, tokens: Tensor) -> tuple[Tensor, Tensor]:
+        k, v = self.to_kv(tokens).chunk(2, -1)
+        return split_heads(k, self.heads), split_heads(v, self.heads)

@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import cast
 
 import torch
 import torch.nn.functional as F
@@ -10,6 +9,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from chiasm.fusion.entry import AsMemory
+from chiasm.fusion.kept import kept
 from chiasm.layers import LayerNorm, RMSNorm, attend, merge_heads, split_heads
 from chiasm.spec import Host, Work
 from chiasm.spec.reading import Reading
@@ -186,24 +186,16 @@ class LockStepRead(nn.Module):
         self, hidden: Float[Tensor, "batch token width"], reading: Reading
     ) -> Float[Tensor, "batch token width"]:
         """Rows that may see nothing read zeros, and stay bit for bit as they were."""
-        read, permission = self._read(reading), reading.permission
+        read, permission = kept(reading, self._keys), reading.permission
         if read is None or permission is None:
             return hidden
         q = split_heads(self.query(self.norm(hidden)), self.heads)
         k, v = (split_heads(part, self.heads) for part in read)
         return hidden + self.gate.tanh() * self.output(merge_heads(attend(q, k, v, permission)))
 
-    def _read(self, reading: Reading) -> tuple[Tensor, Tensor] | None:
-        """Keys and values of the other stack as it is now; of the prefill in a cached step."""
-        cache, memory = reading.cache, reading.memory
-        if memory is not None:
-            made = self.key_value(self.projection(memory.tokens)).chunk(2, -1)
-            if cache is not None:
-                cache.memory[reading.layer] = made
-            return made
-        if cache is None or reading.layer not in cache.memory:
-            return None
-        return cast("tuple[Tensor, Tensor]", cache.memory[reading.layer])
+    def _keys(self, tokens: Tensor) -> tuple[Tensor, Tensor]:
+        k, v = self.key_value(self.projection(tokens)).chunk(2, -1)
+        return k, v
 
 
 class NextCode(nn.Module):

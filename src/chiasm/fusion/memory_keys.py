@@ -4,6 +4,7 @@ from typing import cast
 
 from torch import Tensor, nn
 
+from chiasm.fusion.kept import given
 from chiasm.layers import RMSNorm, RotaryTables, rotate, split_heads
 from chiasm.spec import Host, Work
 from chiasm.spec.reading import Inside
@@ -30,19 +31,17 @@ class MemoryKeys(nn.Module):
         `[batch, memory, axis]` the keys are turned by it.
         """
         reading = inside.reading
-        if reading.memory is None:
-            if reading.cache is None or reading.layer not in reading.cache.memory:
-                raise ValueError(f"layer {reading.layer} reads a memory that was never given")
-            return cast("tuple[Tensor, Tensor]", reading.cache.memory[reading.layer])
-        keys, values = self.kv_proj(inside.norm(reading.memory.tokens)).chunk(2, -1)
-        k, v = split_heads(keys, self.heads), split_heads(values, self.heads)
-        k = k if self.key_norm is None else self.key_norm(k)
-        if position is not None:
-            tables = cast("RotaryTables | None", reading.call.rotary(position))
-            k = k if tables is None else rotate(k, tables)
-        if reading.cache is not None:
-            reading.cache.memory[reading.layer] = k, v
-        return k, v
+
+        def made(tokens: Tensor) -> tuple[Tensor, Tensor]:
+            keys, values = self.kv_proj(inside.norm(tokens)).chunk(2, -1)
+            k, v = split_heads(keys, self.heads), split_heads(values, self.heads)
+            k = k if self.key_norm is None else self.key_norm(k)
+            if position is not None:
+                tables = cast("RotaryTables | None", reading.call.rotary(position))
+                k = k if tables is None else rotate(k, tables)
+            return k, v
+
+        return given(reading, made)
 
 
 def keys_work(host: Host, tokens: int, width: int, name: str) -> Work:
