@@ -77,18 +77,23 @@ class Signals(Silent):
             os.kill(os.getpid(), self.number)
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_signal_saves_and_leaves_and_the_run_goes_on(
-    number: int, data: Path, tmp_path: Path
-) -> None:
-    options: dict[str, Any] = dict(
+def settings(data: Path, accumulate: int = 1) -> dict[str, Any]:
+    """A run of twelve steps."""
+    return dict(
         scale="nano",
         data=str(data),
         budget=Budget(samples=36),
         seed=2,
         threads=1,
-        options=Options(batch=3),
+        options=Options(batch=3, accumulate=accumulate),
     )
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_saves_and_leaves_and_the_run_goes_on(
+    number: int, data: Path, tmp_path: Path
+) -> None:
+    options = settings(data)
     before = signal.getsignal(number)
     system = toy(ALIGN, ADAPT)
     train(system, out=tmp_path / "whole", display=Silent(), **options)
@@ -106,14 +111,7 @@ def test_a_signal_saves_and_leaves_and_the_run_goes_on(
 def test_drawn_positions_go_on_as_if_nothing_had_happened(
     stop: int, data: Path, tmp_path: Path
 ) -> None:
-    options: dict[str, Any] = dict(
-        scale="nano",
-        data=str(data),
-        budget=Budget(samples=36),
-        seed=2,
-        threads=1,
-        options=Options(batch=3, accumulate=2),
-    )
+    options = settings(data, accumulate=2)
     plain = toy(ALIGN, ADAPT)
     drawn = replace(plain.at("nano"), positions=Fractional(fixed=16))
     scales = {scale: drawn for scale in plain.scales}

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 
 from chiasm.catalogue.command import run
 from chiasm.catalogue.effects import REPOSITORY
-from chiasm.catalogue.readme import table
 from chiasm.errors import Misuse
+from chiasm.evaluation.committed_files import table
 
 FILE = REPOSITORY / "docs" / "claims.md"
 TOLERANCE = 0.02

@@ -21,6 +21,7 @@ from chiasm.catalogue.rows import Row, rows
 from chiasm.errors import ChiasmError, Misuse
 from chiasm.evaluation.committed import results_block
 from chiasm.evaluation.committed_effects import effects_block
+from chiasm.evaluation.committed_files import table
 from chiasm.evaluation.committed_ratios import ratios_block
 
 SYSTEM_FILES = Path(__file__).parents[1] / "systems"
@@ -34,14 +35,6 @@ def replace_block(text: str, name: str, body: str) -> str:
     before, rest = text.split(begin)
     _, after = rest.split(end)
     return f"{before}{begin}\n{body.strip()}\n{end}{after}"
-
-
-def table(head: tuple[str, ...], lines: list[tuple[str, ...]]) -> str:
-    """A Markdown table; bars in the cells are escaped."""
-    cut = [head, ("---",) * len(head), *lines]
-    return "\n".join(
-        "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |" for cells in cut
-    )
 
 
 def systems_block() -> str:

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from chiasm.evaluation.committed_files import read
+from chiasm.evaluation.committed_files import read, table
 
 COMPARISON, PREFILL = Path("compare"), Path("prefill")
 
@@ -21,9 +21,8 @@ def results_block(root: Path) -> str:
 def _compared(path: Path) -> str:
     records = read(path)
     names = "system, parameters, prefill FLOPs, KV bytes, prefill ms, samples/s, accuracy, interval"
-    lines = [f"| {names.replace(', ', ' | ')} |", "|---" * 8 + "|"]
-    for one in records:
-        cells = (
+    lines = [
+        (
             f"`{one['system']}`",
             f"{one['parameters']:,}",
             f"{one['prefill_flops']:,}",
@@ -33,27 +32,28 @@ def _compared(path: Path) -> str:
             f"{100 * one['accuracy']:.2f}%",
             f"{100 * one['accuracy_low']:.2f} to {100 * one['accuracy_high']:.2f}",
         )
-        lines.append("| " + " | ".join(cells) + " |")
+        for one in records
+    ]
     first = records[0]
     told = (
         f"{first['data']}, {first['questions']:,} test questions, {first['scale']} scale, seed "
         f"{first['seed']}; always the commonest answer: {100 * first['majority_accuracy']:.2f}%. "
         f"`{first['command']}` on {first['machine']}."
     )
-    return "\n".join([*lines, "", told])
+    return f"{table(names.split(', '), lines)}\n\n{told}"
 
 
 def _prefill(path: Path) -> str:
     found = read(path)
     base, setting, machine = found["baseline"], found["setting"], found["machine"]
-    lines = ["| system | prefill, seconds | times faster |", "|---|---|---|"]
-    for system, seconds in found["seconds"].items():
-        ratio = found["seconds"][base] / seconds
-        lines.append(f"| `{system}` | {seconds:.3f} | {ratio:.2f} |")
+    lines = [
+        (f"`{system}`", f"{seconds:.3f}", f"{found['seconds'][base] / seconds:.2f}")
+        for system, seconds in found["seconds"].items()
+    ]
     told = (
         f"{setting['visual_tokens']:,} visual and {setting['text_tokens']} text tokens, a "
         f"random decoder of {setting['layers']} layers and width {setting['width']:,}, medians of "
         f"{setting['repeats']} in turn. `{found['command']}` on {machine['cpu']}, "
         f"{machine['threads']} threads."
     )
-    return "\n".join([*lines, "", told])
+    return f"{table(('system', 'prefill, seconds', 'times faster'), lines)}\n\n{told}"

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-from chiasm.evaluation.committed_files import read
+from chiasm.evaluation.committed_files import read, table
 
 
 def effects_block(root: Path) -> str:
@@ -16,11 +16,10 @@ def effects_block(root: Path) -> str:
     if not effects:
         return "No effect has been measured yet."
     names = "system, what differs from its baseline, on, system, baseline, difference, outcome"
-    lines = [f"| {names.replace(', ', ' | ')} |", "|---" * 7 + "|"]
-    for slug, one in effects:
-        cells = (
+    lines = [
+        (
             f"`{slug}`",
-            one["differs"].replace("|", "\\|"),
+            one["differs"],
             one["data"],
             f"{100 * one['value']:.1f}%",
             f"{100 * one['baseline']:.1f}%",
@@ -28,7 +27,8 @@ def effects_block(root: Path) -> str:
             f"{100 * one['difference_high']:+.1f})",
             one["outcome"],
         )
-        lines.append("| " + " | ".join(cells) + " |")
+        for slug, one in effects
+    ]
     first = effects[0][1]
     taught = sorted({one["samples"] for _, one in effects})
     pictures = " to ".join(f"{count:,}" for count in dict.fromkeys((taught[0], taught[-1])))
@@ -38,7 +38,7 @@ def effects_block(root: Path) -> str:
         "over the seeds' paired differences. An outcome is confirmed or contrary only where that "
         f"interval leaves out zero. `python benchmarks/effects.py` on {first['machine']}."
     )
-    return "\n".join([*lines, "", told])
+    return f"{table(names.split(', '), lines)}\n\n{told}"
 
 
 def _is_effect(content: Any) -> bool:

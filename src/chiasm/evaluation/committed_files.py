@@ -17,7 +17,8 @@ def read(path: Path) -> Any:
 
 
 def table(head: Sequence[str], lines: Sequence[Sequence[str]]) -> str:
-    """A Markdown table."""
+    """A Markdown table; bars in the cells are escaped."""
+    cut = [head, ["---"] * len(head), *lines]
     return "\n".join(
-        "| " + " | ".join(cells) + " |" for cells in (head, ["---"] * len(head), *lines)
+        "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |" for cells in cut
     )
