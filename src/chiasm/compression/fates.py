@@ -1,0 +1,43 @@
+"""What becomes of the tokens: the plain ones."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from chiasm.compression.evidence import Evidence, Look
+from chiasm.compression.reducer import Reduction
+
+
+@dataclass(frozen=True)
+class Drop:
+    """The best scored stay as they are, the others are gone. Ties: the earlier token stays."""
+
+    @property
+    def needs(self) -> Sequence[Look]:
+        return ()
+
+    def apply(self, evidence: Evidence, scores: Tensor, count: int) -> Reduction:
+        return Reduction(best(scores, count))
+
+
+@dataclass(frozen=True)
+class EvenlySpaced:
+    """Every n-th token stays, whatever its score: the control `uniform`.
+
+    Of N tokens the i-th of K kept is floor((i + 1/2) N / K).
+    """
+
+    @property
+    def needs(self) -> Sequence[Look]:
+        return ()
+
+    def apply(self, evidence: Evidence, scores: Tensor, count: int) -> Reduction:
+        steps = torch.arange(count, device=scores.device)
+        return Reduction(((2 * steps + 1) * evidence.tokens) // (2 * count))
+
+
+def best(scores: Tensor, count: int) -> Tensor:
+    """Numbers of the `count` highest scores, ascending; of equal ones the earlier."""
+    return scores.sort(descending=True, stable=True).indices[:count].sort().values

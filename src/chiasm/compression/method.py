@@ -1,0 +1,111 @@
+"""A published method: reducers for a host of some shape, at a demanded budget; by name."""
+
+import difflib
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+from chiasm.compression.reducer import Reducer
+from chiasm.errors import Misuse
+
+
+@dataclass(frozen=True, kw_only=True)
+class HostShape:
+    """What a method must know of the model it is attached to."""
+
+    depth: int
+    """Decoder layers."""
+    first: int
+    """The first decoder layer, behind the entry, before which rows may go (1 but for hosts that
+    add vision to the hidden states of their first layers)."""
+    blocks: int
+    """Encoder blocks."""
+    class_token: bool
+    """Whether the encoder has one."""
+
+
+class Method(Protocol):
+    """A frozen value: `keep` and the method's own settings, the paper's where they are not given.
+
+    `keep`, in (0, 1], is the share of visual tokens alive, averaged over the decoder's layers: the
+    one budget at which methods of any schedule can be compared.
+    """
+
+    @property
+    def keep(self) -> float: ...
+
+    def reducers(self, shape: HostShape) -> tuple[Reducer, ...]:
+        """Ascending by site.
+
+        Raises:
+            Misuse: the method cannot meet the budget on this host.
+        """
+        ...
+
+
+_methods: dict[str, Callable[..., Method]] = {}
+
+
+def register_method(name: str) -> Callable[[type], type]:
+    """Enter a method's class under its name."""
+
+    def enter(made: type) -> type:
+        if name in _methods:
+            raise ValueError(f"compression method {name!r} is registered twice")
+        _methods[name] = made
+        return made
+
+    return enter
+
+
+def methods() -> dict[str, Callable[..., Method]]:
+    """All methods by name, in alphabetical order."""
+    _load()
+    return dict(sorted(_methods.items()))
+
+
+def method(name: str, *, keep: float, **settings: object) -> Method:
+    """The method of this name at a budget.
+
+    Raises:
+        Misuse: no such method or setting, or `keep` is not in (0, 1].
+    """
+    _load()
+    if name not in _methods:
+        near = difflib.get_close_matches(name, _methods, n=3, cutoff=0.4) or sorted(_methods)
+        raise Misuse(f"unknown compression method {name!r}; did you mean {', '.join(near)}?")
+    check_keep(keep)
+    try:
+        return _methods[name](keep=keep, **settings)
+    except TypeError as error:
+        raise Misuse(f"{name}: {error}") from error
+
+
+def check_keep(keep: float) -> None:
+    """Refuse a budget that is no share."""
+    if not 0 < keep <= 1:
+        raise Misuse(f"keep={keep:g} is not in (0, 1]; 0.1 keeps a tenth of the visual tokens")
+
+
+def share_from(layer: int, keep: float, depth: int, name: str) -> float:
+    """The share r kept from `layer` on: (layer + (depth - layer) r) / depth = keep.
+
+    Raises:
+        Misuse: the layers before it alone spend more.
+    """
+    left = keep * depth - layer
+    if left <= 0:
+        raise Misuse(
+            f"{name} keeps every token up to layer {layer} of {depth}, a mean of "
+            f"{layer / depth:.3g}; keep={keep:g} is not above it"
+        )
+    return left / (depth - layer)
+
+
+def _load() -> None:
+    import importlib
+    import pkgutil
+
+    package = importlib.import_module("chiasm.compression.methods")
+    for module in pkgutil.iter_modules(package.__path__):
+        importlib.import_module(f"chiasm.compression.methods.{module.name}")

@@ -1,0 +1,1 @@
+"""One file a published method: its paper, what differs, the values."""
