@@ -146,7 +146,7 @@ def _decoder_stages(
         media = {**shown.media, **sights(shown, real.shape[1])}
         if "image_grid_thw" in media:
             media["mm_token_type_ids"] = (words["input_ids"] == ours.tokens.image).long()
-        output, reference = _both(ours, theirs, {**words, **media})
+        output, reference = _both(ours, theirs, {**words, **media}, generator.initial_seed())
     stages = [Stage("embeddings", _hidden(mine["embeddings"][real], his["embeddings"][real]))]
     stages += connected()
     if model.answers.fusion.enters:
@@ -238,7 +238,7 @@ def _module_stages(
         raise ChiasmError(f"{folder}: no random inputs are known for {type(theirs).__name__}")
     pairs = [(name, _found(ours, mine), _found(theirs, his)) for name, mine, his in plan.stages]
     with _recorded(pairs) as (mine, his):
-        output, reference = _both(ours, theirs, plan.example(generator))
+        output, reference = _both(ours, theirs, plan.example(generator), generator.initial_seed())
     # One may hold as one row of tokens what the other holds image by image.
     stages = [
         Stage(name, _hidden(mine[name].flatten(0, -2), his[name].flatten(0, -2)))
@@ -248,9 +248,12 @@ def _module_stages(
     return stages + [Stage(name, _apart(output[name], reference[name])) for name in told]
 
 
-def _both(ours: Any, theirs: Any, inputs: Mapping[str, Tensor]) -> tuple[Any, Any]:
-    with torch.no_grad():
+def _both(ours: Any, theirs: Any, inputs: Mapping[str, Tensor], seed: int) -> tuple[Any, Any]:
+    """What each of the two gives; both start from one seed, since ViLT draws its patches."""
+    with torch.no_grad(), torch.random.fork_rng():
+        torch.manual_seed(seed)
         output = ours(**inputs)
+        torch.manual_seed(seed)
         try:
             return output, theirs(**inputs)
         except Exception as error:

@@ -79,7 +79,31 @@ def vilt(config: Any, stored: Mapping[str, Stored]) -> Plan:
                 ("pooler.", "pooler.dense."),
             )
         ),
+        lambda generator: _example(config, generator),
+        (
+            ("words", "model.decoder.embed_tokens", "embeddings.text_embeddings.word_embeddings"),
+            *(
+                (f"layers.{i}", f"model.decoder.stack.layers.{i}", f"encoder.layer.{i}")
+                for i in range(config.num_hidden_layers)
+            ),
+            ("norm", "model.decoder.norm", "layernorm"),
+        ),
     )
+
+
+def _example(config: Any, generator: torch.Generator) -> dict[str, Tensor]:
+    """A whole image, a low one and a narrow one, with words padded on the right."""
+    patch, side = config.patch_size, config.image_size
+    shown = torch.ones(3, side, side, dtype=torch.long)
+    shown[1, patch:], shown[2, :, side - patch :] = 0, 0
+    words = torch.ones(3, 7, dtype=torch.long)
+    words[1, 5:] = 0
+    return {
+        "input_ids": torch.randint(1, config.vocab_size, words.shape, generator=generator),
+        "attention_mask": words,
+        "pixel_values": torch.randn(3, 3, side, side, generator=generator),
+        "pixel_mask": shown,
+    }
 
 
 def answers_of(config: Any) -> Answers:
