@@ -23,6 +23,33 @@ class HostShape:
     class_token: bool
     """Whether the encoder has one."""
 
+    def layer(self, index: int, *, of: int) -> int:
+        """The decoder layer, before which rows may go, at the depth of layer `index` of `of`.
+
+        Raises:
+            Misuse: the host has no such layer.
+        """
+        layer = max(self.first, scaled(index, of=of, to=self.depth))
+        if layer >= self.depth:
+            raise Misuse(
+                f"rows can go before layer {layer} at the earliest, and the host has {self.depth} "
+                "layers; choose a method that reduces before the first layer, such as uniform"
+            )
+        return layer
+
+    def block(self, index: int, *, of: int) -> int:
+        """The encoder block at the depth of block `index` of `of`.
+
+        Raises:
+            Misuse: the encoder has no blocks.
+        """
+        return scaled(index, of=of, to=self.blocks)
+
+    @property
+    def penultimate(self) -> int:
+        """The last encoder block but one, or the only one."""
+        return max(0, self.block(1, of=1) - 1)
+
 
 class Method(Protocol):
     """A frozen value: `keep` and the method's own settings, the paper's where they are not given.
@@ -85,6 +112,17 @@ def check_keep(keep: float) -> None:
     """Refuse a budget that is no share."""
     if not 0 < keep <= 1:
         raise Misuse(f"keep={keep:g} is not in (0, 1]; 0.1 keeps a tenth of the visual tokens")
+
+
+def scaled(index: int, *, of: int, to: int) -> int:
+    """Of `to` blocks the one at the depth of block `index` of `of`: index * to / of, rounded.
+
+    Raises:
+        Misuse: there are no blocks.
+    """
+    if to < 1:
+        raise Misuse(f"block {index} of {of} is to be read, but there are {to} blocks")
+    return min((2 * index * to + of) // (2 * of), to - 1)
 
 
 def share_from(layer: int, keep: float, depth: int, name: str) -> float:
