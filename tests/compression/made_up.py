@@ -131,11 +131,11 @@ def run(reducers, items=((3, 5, 7),), seed=0, class_tokens=1):
         now = Evidence(**{**now.__dict__, "hidden": hidden, "seen": seen}).part(kept)
 
 
-def alive(reducers, items, depth, seed=0):
+def alive(reducers, items, depth, seed=0, class_tokens=1):
     """Tokens in each decoder layer, by running every reducer on made-up evidence."""
     whole = sum(units * rows * columns for units, rows, columns in items)
     counts, gone = [whole] * depth, [0] * depth
-    for reducer, part, left in run(reducers, items, seed):
+    for reducer, part, left in run(reducers, items, seed, class_tokens):
         gone[reducer.site.layer] += part.tokens - len(left.index)
     left_now = whole
     for layer in range(depth):

@@ -34,3 +34,11 @@ class Count:
 
     def count(self, scores: Tensor) -> int:
         return min(self.most, scores.numel())
+
+
+@dataclass(frozen=True)
+class Nothing:
+    """No token stays: only behind layers in which the text has read them."""
+
+    def count(self, scores: Tensor) -> int:
+        return 0

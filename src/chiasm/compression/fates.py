@@ -24,20 +24,22 @@ class Drop:
 
 @dataclass(frozen=True)
 class EvenlySpaced:
-    """Every n-th token stays, whatever its score: the control `uniform`.
-
-    Of N tokens the i-th of K kept is floor((i + 1/2) N / K).
-    """
+    """Every n-th token stays, whatever its score: the control `uniform`."""
 
     @property
     def needs(self) -> Sequence[Look]:
         return ()
 
     def apply(self, evidence: Evidence, scores: Tensor, count: int) -> Reduction:
-        steps = torch.arange(count, device=scores.device)
-        return Reduction(((2 * steps + 1) * evidence.tokens) // (2 * count))
+        return Reduction(evenly(evidence.tokens, count, scores.device))
 
 
 def best(scores: Tensor, count: int) -> Tensor:
     """Numbers of the `count` highest scores, ascending; of equal ones the earlier."""
     return scores.sort(descending=True, stable=True).indices[:count].sort().values
+
+
+def evenly(tokens: int, count: int, device: torch.device) -> Tensor:
+    """`count` numbers below `tokens`, evenly spaced: floor((i + 1/2) tokens / count)."""
+    steps = torch.arange(count, device=device)
+    return ((2 * steps + 1) * tokens) // (2 * max(1, count))
