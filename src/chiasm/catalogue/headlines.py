@@ -5,10 +5,9 @@ from functools import cache
 from typing import Any
 
 from chiasm.catalogue.claims import Claim
-from chiasm.compression import ExitBudget, PooledTokens, mean_cost, solve_shares
+from chiasm.compression import PooledTokens
 from chiasm.connectors import MLP
 from chiasm.cost import Bill, count
-from chiasm.cost.exits import exit_bytes, exit_flops
 from chiasm.cost.geometry import make_prompt
 from chiasm.experts import AddedVision, VisionInside
 from chiasm.fusion import InSequence
@@ -69,27 +68,6 @@ def q_former() -> int:
     return without_browsing().parameters.by_part["connector"] - projection
 
 
-def of_exits(saved: float, deepest: int) -> float:
-    """RoboFlamingo's 24 layers over DeeR-VLA's mean step, FLOPs of the decoder: shares of the exits
-    up to layer `deepest`, solved for 1 / `saved` of the whole stack.
-    """
-    answers: Any = system("deer-vla").at("paper")
-    every = answers.compression.exits(answers.host.depth)
-    *flops, whole = exit_flops(answers, (*every, 23), text=32)
-    (held,) = exit_bytes(answers, (deepest - 1,))
-    budget = ExitBudget(average=whole / saved, memory=held)
-    shares = solve_shares(flops, budget, memory=exit_bytes(answers, every))
-    return whole / mean_cost(shares, flops)
-
-
-def exit_memory(deepest: int) -> float:
-    """Bytes of RoboFlamingo's 24 layers over those of the first `deepest`."""
-    answers = system("deer-vla").at("paper")
-    robot = replace(answers, host=replace(answers.host, depth=24))
-    held, whole = exit_bytes(robot, (deepest - 1, 23))
-    return whole / held
-
-
 def in_decoder(slug: str) -> float:
     """Parameters of the stack with its experts, embeddings and head."""
     parts = bill(slug).parameters.by_part
@@ -143,14 +121,6 @@ CLAIMS: tuple[Claim, ...] = (
         setting="the same",
         paper=8.53,
         ours=lambda: bill("llava-1.5", visual=576, text=64).prefill_flops / TERA,
-        unit="TFLOPs",
-    ),
-    Claim(
-        slug="llava-mini",
-        figure="prefill FLOPs",
-        setting="7B, 576 visual and 64 text tokens, projectors out",
-        paper=1.91,
-        ours=lambda: decoder("llava-mini", visual=576, text=64) / TERA,
         unit="TFLOPs",
     ),
     Claim(
@@ -326,36 +296,6 @@ CLAIMS: tuple[Claim, ...] = (
         setting="672 x 672 pixels, 48 x 48 patches and a vector after each row",
         paper=2352,
         ours=lambda: bill("haplovl", image_size=(672, 672), text=1).rows - 1,
-    ),
-    Claim(
-        slug="deer-vla",
-        figure="LLM FLOPs saved, times",
-        setting="MPT-1B and its gated blocks, exits up to layer 12, 24 layers without exits",
-        paper=5.2,
-        ours=lambda: of_exits(5.2, 12),
-        note="equal by construction: it is demanded; counted is only that the exits can meet it",
-    ),
-    Claim(
-        slug="deer-vla",
-        figure="LLM FLOPs saved, times",
-        setting="MPT-1B and its gated blocks, exits up to layer 4, 24 layers without exits",
-        paper=6.5,
-        ours=lambda: of_exits(6.5, 4),
-        note="equal by construction: it is demanded; counted is only that the exits can meet it",
-    ),
-    Claim(
-        slug="deer-vla",
-        figure="LLM memory saved, times",
-        setting="weights of the layers and gated blocks, 12 of 24 held",
-        paper=2.0,
-        ours=lambda: exit_memory(12),
-    ),
-    Claim(
-        slug="deer-vla",
-        figure="LLM memory saved, times",
-        setting="weights of the layers and gated blocks, 4 of 24 held",
-        paper=6.0,
-        ours=lambda: exit_memory(4),
     ),
     Claim(
         slug="v2pe",

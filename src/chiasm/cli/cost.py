@@ -16,7 +16,8 @@ if TYPE_CHECKING:
 UNITS = {"T": 1e12, "G": 1e9, "M": 1e6, "k": 1e3, "": 1.0}
 CONVENTIONS = (
     "tables: the convention of the LLaVA family's tables: 2 FLOPs a multiply-add, dense attention "
-    "pairs, connector + decoder (slots and pre-fusion included), no vision encoder, no LM head.",
+    "pairs, connector + decoder (slots, pre-fusion and the scoring and merging of rows included), "
+    "no vision encoder, no LM head.",
     "executed: what the row plan runs: visible pairs only, encoder and the head on the last row "
     "included. Encoder and head belong to it alone; the encoder is counted for the image itself.",
 )
@@ -42,11 +43,19 @@ def cost(
         ),
     ] = None,
     dtype: Annotated[str, typer.Option(help="Type of weights and activations.")] = "bf16",
+    compress: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="METHOD:keep=SHARE[,KEY=VALUE][+METHOD:…]",
+            help="Count each system also with visual rows taken out; repeat for several.",
+        ),
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print a list of objects.")] = False,
 ) -> None:
     """Count what systems cost for a prompt about one image; nothing is allocated or downloaded.
 
     Example: chiasm cost saisa llava-1.5 --scale paper --visual 576 --text 64
+    Or: chiasm cost llava-1.5 --compress fastv:keep=0.25 --compress uniform:keep=0.25
     """
     from chiasm.cost import count
 
@@ -55,9 +64,17 @@ def cost(
     changed = overridden(chosen, scale, settings or [])
     bills = [
         count(
-            changed[slug], scale, visual=visual, text=text, image_size=size, dtype=dtype, name=slug
+            changed[slug],
+            scale,
+            visual=visual,
+            text=text,
+            image_size=size,
+            dtype=dtype,
+            name=slug,
+            compress=methods,
         )
         for slug in chosen
+        for methods in (None, *(compress or ()))
     ]
     if as_json:
         typer.echo(json.dumps([bill.as_object() for bill in bills], indent=2))
@@ -116,6 +133,16 @@ def print_bills(bills: Sequence["Bill"], settings: Sequence[str]) -> None:
     )
     for line in CONVENTIONS:
         screen.print(line, style="dim", highlight=False)
+    for at, methods in enumerate(compressions(bills), 1):
+        screen.print(f"[{at}] {methods}", markup=False, highlight=False)
+        for bill in bills:
+            if bill.compress == methods:
+                own = bill.part_flops("compression")
+                said = (
+                    f"    {bill.system}: {runs(bill.rows_by_layer)}, of {bill.rows:,} rows; "
+                    f"scoring and merging {number(own, unit_of(own))} {unit_of(own)}FLOPs"
+                )
+                screen.print(said, style="dim", highlight=False)
     screen.print()
     screen.print(flops_table(bills))
     screen.print()
@@ -163,6 +190,7 @@ def table(
     title: str, bills: Sequence["Bill"], columns: Sequence[tuple[str, Callable[["Bill"], str]]]
 ) -> "Table":
     from rich.table import Table
+    from rich.text import Text
 
     made = Table(
         title=title, title_justify="left", box=None, header_style="bold", padding=(0, 1, 0, 0)
@@ -170,9 +198,23 @@ def table(
     made.add_column("system", no_wrap=True)
     for name, _ in columns:
         made.add_column(name, justify="right", no_wrap=True)
+    numbered = [None, *compressions(bills)]
     for bill in bills:
-        made.add_row(bill.system, *(value(bill) for _, value in columns))
+        at = numbered.index(bill.compress)
+        name = Text(f"{bill.system} [{at}]" if at else bill.system)
+        made.add_row(name, *(value(bill) for _, value in columns))
     return made
+
+
+def compressions(bills: Sequence["Bill"]) -> list[str]:
+    """What was stated to take visual rows out, each once."""
+    return list(dict.fromkeys(bill.compress for bill in bills if bill.compress is not None))
+
+
+def runs(rows: Sequence[int]) -> str:
+    """Rows by layer as `640 to layer 15, 212 to layer 31`."""
+    last = [at for at, count in enumerate(rows) if at + 1 == len(rows) or rows[at + 1] != count]
+    return ", ".join(f"{rows[at]:,} to layer {at}" for at in last)
 
 
 def unit_of(value: float) -> str:

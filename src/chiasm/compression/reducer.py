@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Float, Int
@@ -54,6 +54,26 @@ class Budget(Protocol):
     """How many of so many tokens stay, given their scores."""
 
     def count(self, scores: Float[Tensor, " token"]) -> int: ...
+
+
+@runtime_checkable
+class Adaptive(Protocol):
+    """A budget that follows the scores; what it keeps of a sample is known when it is run."""
+
+    def count(self, scores: Float[Tensor, " token"]) -> int: ...
+
+    def expected(self, tokens: int) -> int:
+        """How many of so many tokens stay on average: what a bill counts."""
+        ...
+
+
+@runtime_checkable
+class Multiplies(Protocol):
+    """A scorer or fate with products of its own; a bill counts them, others are free there."""
+
+    def macs(self, tokens: int, kept: int, width: int) -> int:
+        """Multiply-adds for one group of tokens of `width`, of which `kept` stay."""
+        ...
 
 
 class Fate(Protocol):

@@ -64,9 +64,12 @@ def peak_bytes(model: Model, prompt: Prompt, size: int, weights: int, kept: int)
         prologue = outside * size + inside
     layers = trunk(model)
     plain = all(layer.plan.complete and layer.rule == Causal() for layer in layers)
+    sizes = (
+        (layer.host, Rows.of(layer.plan, prompt.at(number))) for number, layer in enumerate(layers)
+    )
     decoder = max(
-        stack_bytes(of, Rows.of(plan, prompt.table), size, masked=not plain, cached=True)
-        for of, plan in dict.fromkeys((layer.host, layer.plan) for layer in layers)
+        stack_bytes(of, rows, size, masked=not plain, cached=True)
+        for of, rows in dict.fromkeys(sizes)
     )
     if answers.fusion.reads_memory and model.decoder.prologue is None:
         decoder += memory * size

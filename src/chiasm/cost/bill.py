@@ -6,7 +6,7 @@ from typing import Any
 
 from chiasm.spec import Size
 
-PARTS = ("encoder", "connector", "decoder", "head")
+PARTS = ("encoder", "connector", "decoder", "head", "compression")
 FLOPS = 2
 """FLOPs of one multiply-add."""
 
@@ -72,11 +72,17 @@ class Bill:
     """Weights, keys and values, and the largest activations of a prefill (see `activations`)."""
     picture_step_flops: int
     """One step of a drawn picture beside the cached prompt, a mean over steps; 0: nothing draws."""
+    compress: str | None = None
+    """The methods that take visual rows out, as they were stated."""
+    rows_by_layer: tuple[int, ...] = ()
+    """Rows that each layer runs, where methods take some out."""
 
     @property
     def prefill_flops(self) -> int:
-        """The convention of the LLaVA-family tables: dense pairs, connector and decoder only."""
-        return self.part_flops("connector") + self.part_flops("decoder")
+        """The convention of the LLaVA-family tables: dense pairs, connector and decoder only, and
+        what compression multiplies itself.
+        """
+        return sum(map(self.part_flops, ("connector", "decoder", "compression")))
 
     @property
     def prefill_flops_executed(self) -> int:
@@ -125,9 +131,12 @@ class Bill:
             "connector_flops": self.part_flops("connector"),
             "decoder_flops": self.part_flops("decoder"),
             "head_flops": self.head_row_flops,
+            "compression_flops": self.part_flops("compression"),
             "decode_flops": self.decode_flops,
             "picture_step_flops": self.picture_step_flops,
             "kv_bytes": self.kv_bytes,
             "weight_bytes": self.weight_bytes,
             "peak_bytes_predicted": self.peak_bytes_predicted,
+            "compress": self.compress,
+            "rows_by_layer": list(self.rows_by_layer) or None,
         }

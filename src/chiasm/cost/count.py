@@ -2,8 +2,10 @@
 
 from chiasm.assemble import build
 from chiasm.backbone import Hierarchy
+from chiasm.compression.stated import stated_methods
 from chiasm.cost.activations import peak_bytes
-from chiasm.cost.bill import Bill
+from chiasm.cost.bill import Bill, Line
+from chiasm.cost.compressed import compressed
 from chiasm.cost.drawing import picture_step_flops
 from chiasm.cost.geometry import Prompt, make_prompt
 from chiasm.cost.parameters import count_parameters
@@ -29,15 +31,18 @@ def count(
     image_size: Size | None = None,
     dtype: str = "bf16",
     name: str | None = None,
+    compress: str | None = None,
 ) -> Bill:
     """Parameters, multiply-adds and bytes of a system, a slug or bare answers.
 
     `visual` sets how many tokens the encoder gives the connector (0: no image), whatever the image;
     by default the geometry of `image_size` (height, width) says it. `dtype` is the type of weights
-    and activations. `name` is what the bill calls bare answers.
+    and activations. `name` is what the bill calls bare answers. `compress` states methods that
+    take visual rows out (`chiasm.compression.stated`).
 
     Raises:
-        Misuse: unknown system, scale or type, a count out of range, or sizes that build no model.
+        Misuse: unknown system, scale, type or method, a count out of range, sizes that build no
+            model, or a system whose visual rows cannot be taken out.
     """
     stated = system(what) if isinstance(what, str) else what
     if isinstance(stated, System):
@@ -53,6 +58,9 @@ def count(
         asked = f"{image[0]}x{image[1]} pixels" if visual is None else f"{visual} visual tokens"
         raise Misuse(f"{name or slug} cannot be counted at {asked}: {error}") from error
     model = _on_meta(answers)
+    reducing: list[Line] = []
+    if compress is not None:
+        prompt, reducing = compressed(model, prompt, stated_methods(compress), name or slug)
     parameters, size = count_parameters(model), BYTES[dtype]
     kept = kv_bytes(model, prompt, size)
     return Bill(
@@ -64,12 +72,14 @@ def count(
         image=image,
         dtype=dtype,
         parameters=parameters,
-        prefill=prefill_lines(model, prompt),
+        prefill=(*prefill_lines(model, prompt), *reducing),
         decode=decode_lines(model, prompt),
         kv_bytes=kept,
         weight_bytes=parameters.total * size,
         peak_bytes_predicted=peak_bytes(model, prompt, size, parameters.total * size, kept),
         picture_step_flops=picture_step_flops(model, prompt),
+        compress=compress,
+        rows_by_layer=tuple(table.shape[1] for table in prompt.cut),
     )
 
 
@@ -100,8 +110,8 @@ def kv_bytes(model: Model, prompt: Prompt, size: int) -> int:
     if isinstance(model.decoder, Hierarchy):
         return model.decoder.kept_bytes(prompt.rows, size)
     own = 0
-    for layer in trunk(model):
-        rows, of = chosen(prompt.table, layer.plan.key_value).shape[1], layer.host
+    for number, layer in enumerate(trunk(model)):
+        rows, of = chosen(prompt.at(number), layer.plan.key_value).shape[1], layer.host
         lanes = 1 if layer.ahead else each
         if of.mixer is None:
             own += lanes * 2 * of.kv_heads * of.head_width * rows * size

@@ -30,6 +30,12 @@ class Prompt:
     memory: TokenTable
     step: TokenTable
     """The first row of the answer, one after the prompt."""
+    cut: tuple[TokenTable, ...] = ()
+    """The rows that each layer runs, where compression takes some of them out; (): all."""
+
+    def at(self, layer: int) -> TokenTable:
+        """The rows that a layer runs."""
+        return self.cut[layer] if self.cut else self.table
 
     @property
     def rows(self) -> int:

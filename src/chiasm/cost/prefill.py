@@ -77,9 +77,10 @@ def prefill_lines(model: Model, prompt: Prompt) -> tuple[Line, ...]:
 def head_lines(answers: Answers, prompt: Prompt) -> Iterable[Line]:
     """The head on all rows, of which only the last is executed; all rows point at image rows."""
     head, host, shown = answers.head, answers.host, prompt.geometry.placeholders
-    for every, last in zip(head.work(host, prompt.rows), head.work(host, 1), strict=True):
+    rows = prompt.at(-1).shape[1]
+    for every, last in zip(head.work(host, rows), head.work(host, 1), strict=True):
         yield Line(every.part, every.name, every.macs, last.macs)
-    yield from _lines(head.pointing_work(host, prompt.rows, shown), {Reads.ALL: _ALL})
+    yield from _lines(head.pointing_work(host, rows, shown), {Reads.ALL: _ALL})
 
 
 def _pass_lines(model: Model, prompt: Prompt, *, browsing: bool = False) -> list[Line]:
@@ -97,13 +98,14 @@ def _pass_lines(model: Model, prompt: Prompt, *, browsing: bool = False) -> list
     width = memory_width(answers)
     slots = answers.fusion.work(host, prompt.rows, tokens, width)
     lines += _slot_lines(slots, stack, table, prompt.memory, shares)
-    shares_of: dict[tuple[Rule, RowPlan], Share] = {}
-    for at in trunk(model):
-        rule, plan = at.rule, at.plan
-        queries, keys = chosen(table, plan.query), chosen(table, plan.key_value)
-        if (rule, plan) not in shares_of:
-            shares_of[rule, plan] = _share(rule, queries, queries if queries is keys else keys)
-        rows, share = layer_rows(plan, table), shares_of[rule, plan]
+    shares_of: dict[tuple[Rule, RowPlan, int], Share] = {}
+    for number, at in enumerate(trunk(model)):
+        rule, plan, run = at.rule, at.plan, prompt.at(number)
+        queries, keys = chosen(run, plan.query), chosen(run, plan.key_value)
+        key = (rule, plan, run.shape[1])
+        if key not in shares_of:
+            shares_of[key] = _share(rule, queries, queries if queries is keys else keys)
+        rows, share = layer_rows(plan, run), shares_of[key]
         if model.decoder.piece is not None:
             rows, share = in_pieces(prompt.rows, model.decoder.piece)
         lines += _lines(at.work(answers, rows), {Reads.ALL: _ALL, Reads.SEQUENCE: share})
@@ -119,9 +121,9 @@ def decode_lines(model: Model, prompt: Prompt) -> tuple[Line, ...]:
     slots = [w for w in answers.fusion.work(host, 1, tokens, width) if not w.once]
     lines = _slot_lines(slots, stack, step, prompt.memory, {Reads.ALL: _ALL})
     one = {Modality.TEXT: 1}
-    for at in trunk(model):
+    for number, at in enumerate(trunk(model)):
         rule = at.rule
-        keys = chosen(prompt.table, at.plan.key_value).append(step)
+        keys = chosen(prompt.at(number), at.plan.key_value).append(step)
         rows, share = LayerRows(one, one, one, one, pairs=keys.shape[1]), _share(rule, step, keys)
         if model.decoder.piece is not None:
             # The patch that the row stands in is read again, from its start.

@@ -49,6 +49,8 @@ VICUNA_7B = Host(
 )
 """Vicuna-1.5 7B, of Llama-2's sizes."""
 
+VICUNA_13B = replace(VICUNA_7B, width=5120, depth=40, heads=40, kv_heads=40, ff_width=13_824)
+
 MISTRAL_7B = Host(
     vocabulary=32_000,
     width=4096,
