@@ -9,12 +9,14 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from chiasm.assemble import build
+    from chiasm.compressing import compress
     from chiasm.cost.count import count
     from chiasm.hub.read import load
     from chiasm.spec.registry import system
 
 _LAZY = {
     "build": ("chiasm.assemble", "build"),
+    "compress": ("chiasm.compressing", "compress"),
     "count": ("chiasm.cost.count", "count"),
     "load": ("chiasm.hub.read", "load"),
     "system": ("chiasm.spec.registry", "system"),
@@ -25,7 +27,7 @@ try:
 except PackageNotFoundError:  # run from a source tree that was never installed
     __version__ = "0"
 
-__all__ = ["__version__", "build", "count", "load", "system"]
+__all__ = ["__version__", "build", "compress", "count", "load", "system"]
 
 
 def __getattr__(name: str) -> Any:

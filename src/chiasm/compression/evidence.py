@@ -48,7 +48,7 @@ class BlockLook(Protocol):
 class PixelLook(Protocol):
     """Reads the pixels of a unit, 0 to 1, in patches of `side`, raster order."""
 
-    def per_patch(
+    def of_pixels(
         self, pixels: Float[Tensor, "3 height width"], side: int
     ) -> Float[Tensor, " patch"]: ...
 

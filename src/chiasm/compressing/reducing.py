@@ -1,0 +1,218 @@
+"""One call of a host's decoder under reducers: what is cut where, and what every layer is told."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+
+from chiasm.compressing.cut_cache import CutLayer, cut_from
+from chiasm.compressing.host import Host
+from chiasm.compressing.rows import Rows, everything, masks_of
+from chiasm.compressing.sample import Sample, reduced
+from chiasm.compressing.showing import Shown
+from chiasm.compression.reducer import Reducer
+from chiasm.errors import Misuse
+
+SOMETHING = (1, 1, 1, 1)
+"""Shape of the mask the decoder is given where every layer is given its own: transformers takes a
+4-D mask as it is, and then neither makes one nor looks for packed sequences in the positions."""
+
+
+class Reducing:
+    """The decoder's part of one call.
+
+    Until something is dropped nothing at all is changed, so a budget of everything is the model
+    itself. With `masked`, rows stay and are hidden from all others instead: the slow reference.
+    """
+
+    def __init__(
+        self,
+        host: Host,
+        reducers: Sequence[Reducer],
+        samples: Sequence[Sample],
+        told: dict[str, Any],
+        *,
+        masked: bool,
+    ) -> None:
+        self.host, self.masked, self.samples = host, masked, samples
+        self.by_layer: dict[int, list[Reducer]] = {}
+        for reducer in reducers if samples else ():
+            self.by_layer.setdefault(reducer.site.layer, []).append(reducer)
+        embeddings: Tensor = told["inputs_embeds"]
+        self.batch, self.length = embeddings.shape[:2]
+        cache = told.get("past_key_values")
+        self.past = 0 if cache is None else int(cache.get_seq_length())
+        self.given: Tensor | None = told.get("attention_mask")
+        if self.given is not None and self.given.dim() != 2:
+            raise Misuse(
+                f"an attention mask of {self.given.dim()} dimensions cannot be cut; give 2"
+            )
+        self.rows = everything(self.batch, self.past, self.length, self.given, embeddings.device)
+        self.cut = False
+        """Whether any row of this call is gone, or hidden."""
+        self.slots: Tensor | None = None
+        """Which of the rows that entered the decoder each row is, once some went inside it."""
+        self.counts = [(0, sum(len(sample) for sample in samples))]
+        """Visual tokens of the batch from a layer on."""
+        self._mask = masks_of(host.decoder.config._attn_implementation)  # type: ignore[union-attr]
+        self._shown: Shown | None = None
+        self._turned: tuple[Tensor, ...] | None = None
+
+    def enter(self, told: dict[str, Any]) -> None:
+        """Change what the decoder is told to what stays before its first layer."""
+        at_entry = self.by_layer.get(0, ())
+        if at_entry:
+            shown = Shown(told["inputs_embeds"], self.rows, self.past)
+            for reducer in at_entry:
+                told["inputs_embeds"] = self._reduce(reducer, shown, 0)
+                shown = Shown(told["inputs_embeds"], self.rows, self.past)
+        if self.cut and not self.masked:
+            self._cut_arguments(told)
+        self.slots = None
+        cache = told.get("past_key_values")
+        if self.cut or _is_cut(cache, 0):
+            told["attention_mask"] = torch.ones(
+                SOMETHING, dtype=torch.bool, device=self.rows.index.device
+            )
+
+    def _cut_arguments(self, told: dict[str, Any]) -> None:
+        """Positions, and what is added to visual rows behind the first layers, of the rows kept."""
+        slots = self.rows.index - self.past
+        positions = told.get("position_ids")
+        if positions is None:
+            positions = torch.arange(self.length, device=slots.device)[None] + self.past
+        positions = positions.expand(*positions.shape[:-2], self.batch, -1)
+        told["position_ids"] = positions.gather(-1, slots.expand(*positions.shape[:-1], -1))
+        visual = told.get("visual_pos_masks")
+        if visual is not None:
+            numbers = visual.flatten().cumsum(0).view(visual.shape) - 1
+            kept = visual.gather(1, slots) & self.rows.alive
+            chosen = numbers.gather(1, slots)[kept]
+            told["visual_pos_masks"] = kept
+            told["deepstack_visual_embeds"] = [
+                one[chosen] for one in told["deepstack_visual_embeds"]
+            ]
+
+    def begin(self, number: int, layer: nn.Module, told: dict[str, Any]) -> None:
+        """Look and cut before a layer, and change what it is told accordingly."""
+        cache = told.get("past_key_values")
+        self._turn(told)
+        here = Shown(
+            told["hidden_states"],
+            self.rows,
+            self.past,
+            layer=layer,
+            tables=told["position_embeddings"],
+            held=self._held(cache, number),
+            earlier=self._shown,
+        )
+        if number:
+            for reducer in self.by_layer.get(number, ()):
+                told["hidden_states"] = self._reduce(reducer, here, number)
+                self._turn(told)
+                here = here.now(told["hidden_states"], self.rows, told["position_embeddings"])
+        wanted = number + 1 in self.by_layer
+        self._shown = here if wanted else None
+        if self.cut or _is_cut(cache, number):
+            columns = self._columns(cache, number)
+            told["attention_mask"] = self._mask(self.rows, columns, told["hidden_states"].dtype)
+
+    def _turn(self, told: dict[str, Any]) -> None:
+        """Rotary tables and positions of the rows of this layer; the decoder gives those that
+        entered it.
+        """
+        if self.slots is None:
+            return
+        rows = self.slots.shape[1]
+        if self._turned is None:
+            self._turned = tuple(_rows_of(t, self.slots) for t in told["position_embeddings"])
+        if told["position_embeddings"] is not self._turned:
+            told["position_embeddings"] = self._turned
+            positions = told.get("position_ids")
+            if positions is not None and positions.shape[-1] != rows:
+                told["position_ids"] = positions.expand(self.batch, -1).gather(1, self.slots)
+
+    def _held(self, cache: Any, number: int) -> tuple[Tensor, Rows] | None:
+        """Keys of earlier calls at a layer, and which rows they are of."""
+        if cache is None or not self.past:
+            return None
+        layer = cache.layers[number]
+        columns = layer.columns if isinstance(layer, CutLayer) else self._earlier()
+        return None if layer.keys is None or columns is None else (layer.keys, columns)
+
+    def _earlier(self) -> Rows:
+        return everything(self.batch, 0, self.past, self.given, self.rows.index.device)
+
+    def _columns(self, cache: Any, number: int) -> Rows:
+        """All rows the layer will have keys of, this call's included."""
+        if cache is None:
+            return self.rows
+        layer = cut_from(cache, number, self._earlier() if self.past else None)
+        return layer.extend(self.rows, self.past + self.length)
+
+    def _reduce(self, reducer: Reducer, shown: Shown, number: int) -> Tensor:
+        """Hidden states of the rows that stay; `rows` and `slots` are then theirs."""
+        hidden = shown.hidden
+        kept = [
+            reduced(reducer, sample, shown.of(batch, sample, reducer.needs), self.host.projector)
+            for batch, sample in enumerate(self.samples)
+        ]
+        if all(one.everything for one in kept):
+            return hidden
+        changed = [
+            (batch, one.slots, one.hidden)
+            for batch, one in enumerate(kept)
+            if one.hidden is not None
+        ]
+        if changed:
+            hidden = hidden.clone()
+            for batch, slots, values in changed:
+                hidden[batch, slots] = values.to(hidden)
+        gone = torch.zeros_like(self.rows.alive)
+        for batch, one in enumerate(kept):
+            gone[batch, one.gone] = True
+        self.cut = True
+        self.counts.append((number, sum(len(sample) for sample in self.samples)))
+        if self.masked:
+            self.rows = self.rows.hiding(gone)
+            return hidden
+        slots, alive = _packed(self.rows.alive & ~gone)
+        self.rows = self.rows.take(slots, alive)
+        self.slots = slots if self.slots is None else self.slots.gather(1, slots)
+        self._turned = None
+        return _rows_of(hidden, slots)
+
+    def leave(self, states: Float[Tensor, "batch kept width"]) -> Float[Tensor, "batch row width"]:
+        """Final states in the uncut prompt's rows; those that are gone, and padding, are zero."""
+        if not self.cut or self.masked:
+            return states
+        restored = states.new_zeros(self.batch, self.length + 1, states.shape[-1])
+        # Slots without a row write beyond the last row, which is cut off.
+        numbers = (self.rows.index - self.past).masked_fill(~self.rows.alive, self.length)
+        filled = restored.scatter(1, numbers.unsqueeze(-1).expand_as(states), states)
+        return filled[:, : self.length]
+
+
+def _is_cut(cache: Any, number: int) -> bool:
+    return (
+        cache is not None
+        and number < len(cache.layers)
+        and isinstance(cache.layers[number], CutLayer)
+    )
+
+
+def _rows_of(table: Tensor, slots: Int[Tensor, "batch kept"]) -> Tensor:
+    """`[batch or 1, row, width]` to `[batch, kept, width]`."""
+    table = table.expand(slots.shape[0], -1, -1)
+    return table.gather(1, slots.unsqueeze(-1).expand(-1, -1, table.shape[-1]))
+
+
+def _packed(stays: Tensor) -> tuple[Tensor, Tensor]:
+    """Slots of the rows that stay, in order, samples with fewer filled up with their first slot."""
+    counts = stays.sum(1)
+    most = int(counts.max())
+    order = stays.int().sort(dim=1, descending=True, stable=True).indices[:, :most]
+    alive = torch.arange(most, device=stays.device) < counts[:, None]
+    return order.where(alive, order[:, :1]), alive
