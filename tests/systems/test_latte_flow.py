@@ -158,11 +158,11 @@ def test_a_carried_map_reads_like_the_equation():
     for at in ("0", "1", "2"):
         inside, read, out = seen[at]
         latent = inside.reading.table.modality[0] == 6
-        own = attention_map(inside.queries, inside.keys, inside.permission)
+        own = attention_map(inside.queries, inside.held.keys, inside.permission)
         expected = read.clone()
         if at != "0":
             gate = torch.tanh(slots[at].gate.weight @ waves(torch.tensor(0.3)))
-            values = inside.values.repeat_interleave(3, 1)
+            values = inside.held.values.repeat_interleave(3, 1)
             for head in range(6):
                 more = gate[head] * (carried[0, head] @ values[0, head])
                 expected[0, latent, 6 * head : 6 * head + 6] += more[latent]

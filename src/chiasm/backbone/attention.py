@@ -8,10 +8,10 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
-from chiasm.backbone.cache import Cache, Key
-from chiasm.layers import Kind, RotaryTables, Vectors, attend, merge_heads, rotate, split_heads
+from chiasm.backbone.cache import Cache, Key, KeyValue
+from chiasm.layers import Kind, RotaryTables, Vectors, merge_heads, rotate, split_heads
 from chiasm.spec.host import Host
-from chiasm.spec.reading import Inside, Reading
+from chiasm.spec.reading import Held, Inside, Reading
 from chiasm.spec.slots import Before, Beside, Joined, NormSite, Site, Weights
 from chiasm.stream import Permission
 
@@ -88,14 +88,14 @@ class Attention(nn.Module):
             q = rotate(q, step.rotary.cut(runs.query))
             k = rotate(k, step.rotary.cut(runs.key_value))
         own, permission = v, step.permission
+        held: Held = KeyValue(k, v)
         if step.cache is not None:
-            k, v = step.cache.append(self.key, k, v)
-        inside = Inside(q, queries, norm, of_queries, k, v, permission)
+            held = step.cache.append(self.key, k, v, of_keys.table)
+        inside = Inside(q, queries, norm, of_queries, held, permission)
         if step.joined is not None and of_queries.dense_permission is not None:
-            more_keys, more_values = step.joined(inside)
-            k, v = torch.cat([k, more_keys], 2), torch.cat([v, more_values], 2)
+            held = held.extended(*step.joined(inside))
             permission = _side_by_side(permission, of_queries.dense_permission)
-        read = merge_heads(attend(q, k, v, permission))
+        read = merge_heads(held.attend(q, permission))
         if step.beside is not None:
             read = step.beside(inside, read)
         if runs.output != runs.query:

@@ -2,11 +2,11 @@
 
 from collections.abc import Hashable
 
-import torch
 from jaxtyping import Float
 from torch import Tensor
 
 from chiasm.backbone.cache import Cache, Key, KeyValue
+from chiasm.spec.reading import Held
 from chiasm.stream import TokenTable
 
 
@@ -19,6 +19,10 @@ class Borrowed(Cache):
         self.memory = dict(lender.memory)
         self.memory_table = lender.memory_table
 
+    @property
+    def reads_pairs(self) -> bool:
+        return self.lender.reads_pairs
+
     def _another(self, name: Hashable) -> Cache:
         return Borrowed(self.lender.part(name))
 
@@ -27,13 +31,12 @@ class Borrowed(Cache):
         layer: Key,
         keys: Float[Tensor, "batch kv_head token head_width"],
         values: Float[Tensor, "batch kv_head token head_width"],
-    ) -> KeyValue:
+        table: TokenTable,
+    ) -> Held:
         held = self.lender.held(layer)
-        if held is None:
-            return keys, values
-        return torch.cat([held[0], keys], 2), torch.cat([held[1], values], 2)
+        return KeyValue(keys, values) if held is None else held.extended(keys, values)
 
-    def held(self, layer: Key) -> KeyValue | None:
+    def held(self, layer: Key) -> Held | None:
         return self.lender.held(layer)
 
     def extend(self, rows: Hashable, table: TokenTable) -> TokenTable:

@@ -2,16 +2,31 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Hashable
+from typing import NamedTuple
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from chiasm.stream import TokenTable
+from chiasm.layers import attend
+from chiasm.spec.reading import Held
+from chiasm.stream import Permission, TokenTable
 
-KeyValue = tuple[Tensor, Tensor]
 Key = Hashable
 """What keys and values are kept under: a layer, or a layer's lane."""
+
+
+class KeyValue(NamedTuple):
+    """Keys and values as they are."""
+
+    keys: Float[Tensor, "batch kv_head token head_width"]
+    values: Float[Tensor, "batch kv_head token head_width"]
+
+    def extended(self, keys: Tensor, values: Tensor) -> "KeyValue":
+        return KeyValue(torch.cat([self.keys, keys], 2), torch.cat([self.values, values], 2))
+
+    def attend(self, q: Tensor, permission: Permission) -> Tensor:
+        return attend(q, self.keys, self.values, permission)
 
 
 class Cache(ABC):
@@ -20,6 +35,11 @@ class Cache(ABC):
     `memory` holds what slots and mixers keep, each under a key of its own: keys and values of a
     memory, computed once at prefill; a recurrent state, replaced at every step.
     """
+
+    @property
+    def reads_pairs(self) -> bool:
+        """Whether some of what is held can only be read under a dense mask."""
+        return False
 
     def __init__(self) -> None:
         self.tables: dict[Hashable, TokenTable] = {}
@@ -43,11 +63,12 @@ class Cache(ABC):
         layer: Key,
         keys: Float[Tensor, "batch kv_head token head_width"],
         values: Float[Tensor, "batch kv_head token head_width"],
-    ) -> KeyValue:
-        """Add rows to a layer and return all of its keys and values so far."""
+        table: TokenTable,
+    ) -> Held:
+        """Add rows to a layer and return all of its keys and values so far, as these are read."""
 
     @abstractmethod
-    def held(self, layer: Key) -> KeyValue | None:
+    def held(self, layer: Key) -> Held | None:
         """A layer's keys and values so far; None before the first."""
 
     def extend(self, rows: Hashable, table: TokenTable) -> TokenTable:
@@ -76,12 +97,12 @@ class GrowingCache(Cache):
     def _another(self, name: Hashable) -> Cache:
         return GrowingCache()
 
-    def append(self, layer: Key, keys: Tensor, values: Tensor) -> KeyValue:
-        if layer in self._layers:
-            old_keys, old_values = self._layers[layer]
-            keys, values = torch.cat([old_keys, keys], 2), torch.cat([old_values, values], 2)
-        self._layers[layer] = keys, values
-        return keys, values
+    def append(self, layer: Key, keys: Tensor, values: Tensor, table: TokenTable) -> KeyValue:
+        held = self._layers.get(layer)
+        self._layers[layer] = (
+            KeyValue(keys, values) if held is None else held.extended(keys, values)
+        )
+        return self._layers[layer]
 
     def held(self, layer: Key) -> KeyValue | None:
         return self._layers.get(layer)
@@ -98,13 +119,13 @@ class StaticCache(Cache):
     def __init__(self, capacity: int) -> None:
         super().__init__()
         self.capacity = capacity
-        self._buffers: dict[Key, KeyValue] = {}
+        self._buffers: dict[Key, tuple[Tensor, Tensor]] = {}
         self._lengths: dict[Key, int] = {}
 
     def _another(self, name: Hashable) -> Cache:
         return StaticCache(self.capacity)
 
-    def append(self, layer: Key, keys: Tensor, values: Tensor) -> KeyValue:
+    def append(self, layer: Key, keys: Tensor, values: Tensor, table: TokenTable) -> KeyValue:
         start = self._lengths.get(layer, 0)
         end = start + keys.shape[2]
         if end > self.capacity:
@@ -118,14 +139,14 @@ class StaticCache(Cache):
         buffers[0][:, :, start:end] = keys
         buffers[1][:, :, start:end] = values
         self._lengths[layer] = end
-        return buffers[0][:, :, :end], buffers[1][:, :, :end]
+        return KeyValue(buffers[0][:, :, :end], buffers[1][:, :, :end])
 
     def held(self, layer: Key) -> KeyValue | None:
         if layer not in self._buffers:
             return None
         keys, values = self._buffers[layer]
         end = self._lengths[layer]
-        return keys[:, :, :end], values[:, :, :end]
+        return KeyValue(keys[:, :, :end], values[:, :, :end])
 
     @property
     def bytes(self) -> int:

@@ -45,6 +45,8 @@ class Run:
     ) -> None:
         self.layout, self.execution, self.cache = layout, execution, cache
         self.layer = 0
+        # As the call begins: what it adds itself is read as it comes.
+        self.reads_pairs = cache is not None and cache.reads_pairs
         self._permit, self._dense, self._memory_rule = permit, dense, memory_rule
         self.hidden, table, source = _gather(stream, layout)
         self._keys: dict[Rows, TokenTable] = {}
@@ -79,7 +81,7 @@ class Run:
 
     def permission(self, rule: Rule, plan: RowPlan, *, dense: bool) -> Permission:
         """The rule among the plan's rows, made concrete once for all layers that share it."""
-        masked = self.execution is Execution.MASKED
+        masked = self.execution is Execution.MASKED or self.reads_pairs
         key = rule, plan.query, plan.key_value, dense or masked
         if key not in self._permissions:
             queries = self._cut(plan.query)
@@ -94,7 +96,7 @@ class Run:
         self, rule: Rule, queries: TokenTable, keys: TokenTable, *, dense: bool = False
     ) -> Permission:
         """A rule among rows that one layer has for itself."""
-        masked = self.execution is Execution.MASKED
+        masked = self.execution is Execution.MASKED or self.reads_pairs
         make = self._dense if dense or masked else self._permit
         return make(rule, queries, keys)
 

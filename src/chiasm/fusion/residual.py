@@ -63,14 +63,14 @@ class MapGate(nn.Module):
         latent = LATENT.select(table)
         if not bool(latent.any()):
             return read
-        own = attention_map(inside.queries, inside.keys, inside.permission)
+        own = attention_map(inside.queries, inside.held.keys, inside.permission)
         before = notes.get((NOTE, reading.layer - 1))
         if self.gate is not None and before is not None:
             said = waves(table.place[..., 0]).to(self.gate.weight.dtype)
             gate = self.gate(said).tanh() * latent.unsqueeze(-1)
             carried = gate.transpose(1, 2).unsqueeze(-1) * before
-            repeats = carried.shape[1] // inside.values.shape[1]
-            values = inside.values.repeat_interleave(repeats, 1)
+            values = inside.held.values
+            values = values.repeat_interleave(carried.shape[1] // values.shape[1], 1)
             read = read + merge_heads(carried @ values)
             own = own + carried
         notes[NOTE, reading.layer] = own

@@ -136,6 +136,30 @@ class Reading:
         return self.call.losses
 
 
+class Held(Protocol):
+    """Keys and values of a layer's rows so far, in whatever form they are kept."""
+
+    @property
+    def keys(self) -> Float[Tensor, "batch kv_head key head_width"]: ...
+
+    @property
+    def values(self) -> Float[Tensor, "batch kv_head key head_width"]: ...
+
+    def extended(
+        self,
+        keys: Float[Tensor, "batch kv_head more head_width"],
+        values: Float[Tensor, "batch kv_head more head_width"],
+    ) -> "Held":
+        """The same and further rows behind them."""
+        ...
+
+    def attend(
+        self, q: Float[Tensor, "batch head query head_width"], permission: Permission
+    ) -> Float[Tensor, "batch head query head_width"]:
+        """What queries read of them."""
+        ...
+
+
 @dataclass(frozen=True)
 class Inside:
     """What a slot inside a layer's attention sees besides the read."""
@@ -148,9 +172,8 @@ class Inside:
     """The layer's own input norm, for memory tokens that share it."""
     reading: Reading
     """Of the query rows."""
-    keys: Float[Tensor, "batch kv_head key head_width"]
-    """Of the sequence, cached ones included."""
-    values: Float[Tensor, "batch kv_head key head_width"]
+    held: Held
+    """Keys and values of the sequence, cached ones included."""
     permission: Permission
     """Which of them the queries may read; dense where the slot `reads_pairs`."""
 
