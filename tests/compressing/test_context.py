@@ -161,16 +161,18 @@ def test_decoder_looks_are_the_decoders_own_attention(kind: str, asks: Asks) -> 
     given: dict[str, Any] = {}
     weights: list[torch.Tensor] = []
     layer = of.decoder.layers[1]
-    before = layer.register_forward_pre_hook(
-        lambda m, a, k: given.update(hidden=a[0], **k), with_kwargs=True
-    )
+
+    def take(module: nn.Module, args: Any, told: dict[str, Any]) -> None:
+        given.update(told_of(args, told))
+
+    before = layer.register_forward_pre_hook(take, with_kwargs=True)
     after = layer.self_attn.register_forward_hook(lambda m, a, out: weights.append(out[1]))
     logits(model, batch)
     before.remove()
     after.remove()
     ids, mask = batch.told["input_ids"], batch.told["attention_mask"]
     rows = everything(*ids.shape[:1], 0, ids.shape[1], mask, ids.device)
-    shown = Shown(given["hidden"], rows, 0, layer=layer, tables=given["position_embeddings"])
+    shown = Shown(given["hidden_states"], rows, 0, layer=layer, tables=given["position_embeddings"])
     look = DecoderAttention(asks=asks)
     for number in range(ids.shape[0]):
         visual = (ids[number] == tiny.IMAGE).nonzero().squeeze(1)

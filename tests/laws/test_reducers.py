@@ -55,7 +55,7 @@ def test_what_stays_is_some_of_the_tokens_in_their_order(name, shape, keep):
     wanted = reducers(name, keep, shape)
     sites = [one.site.layer for one in wanted]
     assert sites == sorted(sites)
-    assert all(0 == site or shape.first <= site < shape.depth for site in sites)
+    assert all(site == 0 or shape.first <= site < shape.depth for site in sites)
     assert wanted
     for reducer, part, left in run(wanted, PICTURES, class_tokens=tokens_of(shape)):
         index = left.index.tolist()

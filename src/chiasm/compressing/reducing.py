@@ -58,7 +58,8 @@ class Reducing:
         """Visual tokens of the batch from a layer on."""
         self._mask = masks_of(host.decoder.config._attn_implementation)  # type: ignore[union-attr]
         self._shown: Shown | None = None
-        self._turned: tuple[Tensor, ...] | None = None
+        self._tables: tuple[Tensor, ...] | None = None
+        """Rotary tables of the rows inside the decoder, made once a cut."""
 
     def enter(self, told: dict[str, Any]) -> None:
         """Change what the decoder is told to what stays before its first layer."""
@@ -97,8 +98,8 @@ class Reducing:
 
     def begin(self, number: int, layer: nn.Module, told: dict[str, Any]) -> None:
         """Look and cut before a layer, and change what it is told accordingly."""
-        cache = told.get("past_key_values")
-        self._turn(told)
+        cache, entered = told.get("past_key_values"), dict(told)
+        told.update(self._turned(entered))
         here = Shown(
             told["hidden_states"],
             self.rows,
@@ -111,7 +112,7 @@ class Reducing:
         if number:
             for reducer in self.by_layer.get(number, ()):
                 told["hidden_states"] = self._reduce(reducer, here, number)
-                self._turn(told)
+                told.update(self._turned(entered))
                 here = here.now(told["hidden_states"], self.rows, told["position_embeddings"])
         wanted = number + 1 in self.by_layer
         self._shown = here if wanted else None
@@ -119,20 +120,16 @@ class Reducing:
             columns = self._columns(cache, number)
             told["attention_mask"] = self._mask(self.rows, columns, told["hidden_states"].dtype)
 
-    def _turn(self, told: dict[str, Any]) -> None:
-        """Rotary tables and positions of the rows of this layer; the decoder gives those that
-        entered it.
-        """
+    def _turned(self, told: dict[str, Any]) -> dict[str, Any]:
+        """Rotary tables and positions of this layer's rows, of those of the rows that entered."""
         if self.slots is None:
-            return
-        rows = self.slots.shape[1]
-        if self._turned is None:
-            self._turned = tuple(_rows_of(t, self.slots) for t in told["position_embeddings"])
-        if told["position_embeddings"] is not self._turned:
-            told["position_embeddings"] = self._turned
-            positions = told.get("position_ids")
-            if positions is not None and positions.shape[-1] != rows:
-                told["position_ids"] = positions.expand(self.batch, -1).gather(1, self.slots)
+            return {}
+        if self._tables is None:
+            self._tables = tuple(_rows_of(t, self.slots) for t in told["position_embeddings"])
+        positions = told.get("position_ids")
+        if positions is not None:
+            positions = positions.expand(self.batch, -1).gather(1, self.slots)
+        return {"position_embeddings": self._tables, "position_ids": positions}
 
     def _held(self, cache: Any, number: int) -> tuple[Tensor, Rows] | None:
         """Keys of earlier calls at a layer, and which rows they are of."""
@@ -181,7 +178,7 @@ class Reducing:
         slots, alive = _packed(self.rows.alive & ~gone)
         self.rows = self.rows.take(slots, alive)
         self.slots = slots if self.slots is None else self.slots.gather(1, slots)
-        self._turned = None
+        self._tables = None
         return _rows_of(hidden, slots)
 
     def leave(self, states: Float[Tensor, "batch kept width"]) -> Float[Tensor, "batch row width"]:
