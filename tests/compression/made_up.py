@@ -11,6 +11,7 @@ from chiasm.compression.evidence import (
     Look,
     PixelLook,
     Question,
+    TextSimilarity,
 )
 from chiasm.compression.method import HostShape
 from chiasm.compression.reducer import Reducer, Scope
@@ -73,6 +74,8 @@ def _seen(look: Look, made, items, draw, class_tokens):
         return torch.randn(count, ENCODER, generator=draw)
     if isinstance(look, DecoderAttention):
         return decoder_attention(look, count, draw)
+    if isinstance(look, TextSimilarity):
+        return 0.2 * torch.randn(count, generator=draw)
     assert isinstance(look, Question)
     return torch.randn(AFTER, WIDTH, generator=draw)
 

@@ -86,7 +86,16 @@ class Question:
     """Hidden states, at the site, of the text rows behind the last visual token."""
 
 
-Look = BlockLook | PixelLook | BlockKeys | Encoded | DecoderAttention | Question
+@dataclass(frozen=True)
+class TextSimilarity:
+    """Cosine of each token with the question in a space that images and words share: `[token]`.
+
+    CLIP's: a patch is projected as the class token is, the question as its text tower's last slot.
+    A host gives it whose user has passed that text tower; the decoder has none.
+    """
+
+
+Look = BlockLook | PixelLook | BlockKeys | Encoded | DecoderAttention | Question | TextSimilarity
 
 
 @dataclass(frozen=True, kw_only=True)

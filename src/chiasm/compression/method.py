@@ -140,6 +140,17 @@ def share_from(layer: int, keep: float, depth: int, name: str) -> float:
     return left / (depth - layer)
 
 
+def two_stages(keep: float, layer: int, depth: int, later: float) -> tuple[float, float]:
+    """The share r kept from the first layer on, and the share of these that is kept from `layer`
+    on: (layer r + (depth - layer) r later) / depth = keep. Where r would be above 1, all are kept
+    at first and the second share grows instead.
+    """
+    first = keep * depth / (layer + (depth - layer) * later)
+    if first <= 1:
+        return first, later
+    return 1.0, (keep * depth - layer) / (depth - layer)
+
+
 def _load() -> None:
     import importlib
     import pkgutil

@@ -26,7 +26,7 @@ from chiasm.compression.evidence import Asks, BlockLook, Evidence, Look
 from chiasm.compression.fates import Drop, best
 from chiasm.compression.looks import attention_look
 from chiasm.compression.merging import nearest, pooled
-from chiasm.compression.method import HostShape, register_method
+from chiasm.compression.method import HostShape, register_method, two_stages
 from chiasm.compression.reducer import Reducer, Reduction, Scope, Site
 from chiasm.compression.scorers import Attended, Looked
 
@@ -42,10 +42,7 @@ class VScan:
 
     def shares(self, layer: int, depth: int) -> tuple[float, float]:
         """What stays in the first stage, and what of that in the second."""
-        first = self.keep * depth / (layer + (depth - layer) * self.later)
-        if first <= 1:
-            return first, self.later
-        return 1.0, (self.keep * depth - layer) / (depth - layer)
+        return two_stages(self.keep, layer, depth, self.later)
 
     def reducers(self, shape: HostShape) -> tuple[Reducer, ...]:
         layer = shape.layer(16, of=32)
