@@ -68,7 +68,7 @@ def _seen(look: Look, made, items, draw, class_tokens):
         for units, rows, columns in items:
             for _ in range(units):
                 pixels = torch.rand(3, 2 * rows, 2 * columns, generator=draw)
-                parts.append(look.per_patch(pixels, 2))
+                parts.append(look.of_pixels(pixels, 2))
         return torch.cat(parts)
     if isinstance(look, BlockKeys | Encoded):
         return torch.randn(count, ENCODER, generator=draw)

@@ -5,35 +5,23 @@ import torch
 from tests.compression.made_up import evidence, host, run
 from torch.nn.functional import softmax
 
+from chiasm.catalogue.headlines_compression import AIM
+from chiasm.compression.alive import counted
 from chiasm.compression.evidence import Asks, DecoderAttention
 from chiasm.compression.methods.aim import PAPER, Aim, PageRank
 from chiasm.compression.reducer import Scope
 
 pytestmark = pytest.mark.evidence(slug="aim", grade="lawful")
 
-# Qwen2-7B, and the paper's setting: 32 frames of 196 tokens, 100 of text.
-WIDTH, KV, FF, DEPTH = 3584, 512, 18944, 28
-LAYER = 2 * WIDTH * WIDTH + 2 * WIDTH * KV + 3 * WIDTH * FF
-VISUAL, TEXT = 32 * 196, 100
+VISUAL, TEXT, DEPTH = 32 * 196, 100, 28
 
 
 def tera(visual):
-    """sum_l 2 n_l P + 4 n_l^2 d, in TFLOPs."""
+    """sum_l 2 n_l P + 4 n_l^2 d of Qwen2-7B, in TFLOPs."""
+    width, kv, hidden = 3584, 512, 18944
+    layer = 2 * width * width + 2 * width * kv + 3 * width * hidden
     rows = [TEXT + count for count in visual]
-    return sum(2 * n * LAYER + 4 * n * n * WIDTH for n in rows) / 1e12
-
-
-def by_budget(reducers, frames, tokens, depth):
-    """Tokens of each layer from the budgets alone."""
-    units, counts = [tokens] * frames, []
-    for layer in range(depth):
-        for one in reducers:
-            if one.site.layer == layer:
-                if one.scope is Scope.SAMPLE:
-                    units = [sum(units)]
-                units = [one.budget.count(torch.zeros(unit)) for unit in units]
-        counts.append(sum(units))
-    return counts
+    return sum(2 * n * layer + 4 * n * n * width for n in rows) / 1e12
 
 
 def test_the_paper_s_schedule_is_seven_eighths_to_none():
@@ -46,7 +34,8 @@ def test_the_paper_s_schedule_is_seven_eighths_to_none():
 
 def test_its_headline_from_the_schedule():
     reducers = PAPER.reducers(host(depth=28))
-    counts = by_budget(reducers, 32, 196, DEPTH)
+    counts = counted(reducers, ((196,) * 32,), DEPTH).alive
+    assert counts == AIM
     assert counts[0] == 32 * 49
     assert tera([VISUAL] * DEPTH) == pytest.approx(99.5, rel=0.005)
     assert tera([32 * 49] * DEPTH) == pytest.approx(22.9, rel=0.005)
@@ -68,8 +57,8 @@ def test_budgets_are_met_at_any_depth(depth, keep):
     merged, rates = method.schedule(host(depth=depth))
     assert merged * sum(rates) / depth == pytest.approx(keep)
     assert list(rates) == sorted(rates, reverse=True)
-    counts = by_budget(method.reducers(host(depth=depth)), 3, 1009, depth)
-    assert sum(counts) / (depth * 3 * 1009) == pytest.approx(keep, abs=0.01)
+    found = counted(method.reducers(host(depth=depth)), ((1009,) * 3,), depth)
+    assert found.keep == pytest.approx(keep, abs=0.01)
 
 
 def test_no_token_is_left_behind_the_schedule():

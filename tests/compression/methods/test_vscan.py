@@ -7,6 +7,8 @@ import torch
 from tests.compression.made_up import evidence, host, run
 from torch.nn.functional import normalize
 
+from chiasm.catalogue.headlines_compression import VSCAN
+from chiasm.compression.alive import counted
 from chiasm.compression.looks import ClassAttention, ReceivedAttention
 from chiasm.compression.methods.vscan import VScan, WindowsThenMerge, rank_within, windows_of
 from chiasm.compression.scorers import Attended
@@ -28,7 +30,9 @@ def test_ninety_six_then_thirty_two_of_576():
     assert first.budget.count(torch.zeros(576)) == 96
     assert second.site.layer == 16
     assert second.budget.count(torch.zeros(96)) == 32
-    assert (96 * 16 + 32 * 16) / 32 == 64
+    found = counted(PAPER.reducers(LLAVA), ((576,) * 5,), 32)
+    assert found.alive == VSCAN
+    assert found.keep * 576 == 64 == (96 * 16 + 32 * 16) / 32
     assert isinstance(second.scorer, Attended) and second.scorer.back == 0
 
 
