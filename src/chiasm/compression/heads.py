@@ -36,6 +36,16 @@ def active_heads(
     return tuple(tuple(layer) for layer in often.tolist())
 
 
+def in_groups(active: tuple[tuple[bool, ...], ...], kv_heads: int) -> tuple[tuple[bool, ...], ...]:
+    """The mask with all heads active that share a key and a value with an active one."""
+    joined: list[tuple[bool, ...]] = []
+    for layer in active:
+        each = len(layer) // kv_heads
+        some = (any(layer[first : first + each]) for first in range(0, len(layer), each))
+        joined.append(tuple(one for one in some for _ in range(each)))
+    return tuple(joined)
+
+
 def threshold_for(
     ratios: Float[Tensor, "sample layer head"], mean: float, *, share: float = 0.4, whole: int = 2
 ) -> float:

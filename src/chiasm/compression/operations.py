@@ -44,8 +44,9 @@ class VisualOperations:
         """Whether visual rows run a layer."""
         return self.stop is None or layer < self.stop
 
-    def check(self, depth: int, heads: int) -> None:
-        """Refuse a decoder of another shape.
+    def check(self, depth: int, heads: int, kv_heads: int | None = None) -> None:
+        """Refuse a decoder of another shape; with `kv_heads`, also masks that part heads which
+        share a key and a value (`heads.in_groups` joins them).
 
         Raises:
             Misuse: heads or layers that do not fit.
@@ -53,6 +54,14 @@ class VisualOperations:
         if self.heads and [len(layer) for layer in self.heads] != [heads] * depth:
             given = f"{len(self.heads)} layers of {len(self.heads[0])} heads"
             raise Misuse(f"{given} are masked, the decoder has {depth} of {heads}")
+        each = heads // (kv_heads or heads)
+        for layer, active in enumerate(self.heads):
+            for first in range(0, heads, each):
+                if len(set(active[first : first + each])) > 1:
+                    raise Misuse(
+                        f"heads {first} to {first + each - 1} of layer {layer} share a value, yet "
+                        "some of them are active and some are not; give in_groups of the mask"
+                    )
         if self.stop is not None and self.stop > depth:
             raise Misuse(f"visual rows cannot stop at layer {self.stop} of {depth}")
 
