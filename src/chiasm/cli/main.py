@@ -10,6 +10,7 @@ from chiasm.cli.ask import ask
 from chiasm.cli.compare import compare
 from chiasm.cli.cost import cost
 from chiasm.cli.explain import explain
+from chiasm.cli.fit import fit
 from chiasm.cli.generate import generate
 from chiasm.cli.parity import parity
 from chiasm.cli.show import show
@@ -23,7 +24,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-for verb in (systems, show, explain, cost, train, compare, ask, generate, parity):
+for verb in (systems, show, explain, cost, fit, train, compare, ask, generate, parity):
     app.command()(verb)
 app.add_typer(weights.app, name="weights")
 app.add_typer(data.app, name="data")

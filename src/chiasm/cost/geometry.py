@@ -53,27 +53,30 @@ class Prompt:
         return min(1, self.text - 1)
 
 
-def make_prompt(answers: Answers, text: int, visual: int | None, image: Size) -> Prompt:
+def make_prompt(
+    answers: Answers, text: int, visual: int | None, image: Size, *, most: int = LIMIT
+) -> Prompt:
     """The prompt of `text` text rows about one image of `image` pixels.
 
-    `visual`, when given, replaces the encoder's grid by the squarest grid of so many tokens.
+    `visual`, when given, replaces the encoder's grid by the squarest grid of so many tokens. `most`
+    bounds text and visual tokens.
 
     Raises:
         Misuse: a count out of range.
     """
-    if not 1 <= text <= LIMIT:
-        raise Misuse(f"{text} text tokens cannot be counted; give from 1 to {LIMIT}")
-    if visual is not None and not 0 <= visual <= LIMIT:
-        raise Misuse(f"{visual} visual tokens cannot be counted; give from 0 to {LIMIT}")
-    if not all(1 <= side <= LIMIT for side in image):
+    if not 1 <= text <= most:
+        raise Misuse(f"{text} text tokens cannot be counted; give from 1 to {most}")
+    if visual is not None and not 0 <= visual <= most:
+        raise Misuse(f"{visual} visual tokens cannot be counted; give from 0 to {most}")
+    if not all(1 <= side <= most for side in image):
         raise Misuse(
             f"an image of {image[0]}x{image[1]} pixels cannot be counted; "
-            f"give sides from 1 to {LIMIT}"
+            f"give sides from 1 to {most}"
         )
     found = _geometry(answers, visual, image)
-    if found.tokens > LIMIT or found.placeholders > LIMIT:
+    if found.tokens > most or found.placeholders > most:
         raise Misuse(
-            f"the image becomes {max(found.tokens, found.placeholders)} tokens, more than {LIMIT}; "
+            f"the image becomes {max(found.tokens, found.placeholders)} tokens, more than {most}; "
             "give a smaller --image or --visual"
         )
     first = min(1, text - 1)

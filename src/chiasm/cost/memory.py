@@ -10,6 +10,28 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 
+class Ledger:
+    """Bytes of the storages that are alive, and the most that ever were at once."""
+
+    def __init__(self) -> None:
+        self._known: dict[int, weakref.ref[Any]] = {}
+        self.live = self.peak = 0
+
+    def enter(self, storage: torch.UntypedStorage, *, counted: bool = True) -> None:
+        """Follows a storage until its release; one that is not `counted` weighs nothing."""
+        key, size = storage._cdata, storage.nbytes() if counted else 0
+        if key in self._known:
+            return
+
+        def leave(_: object) -> None:
+            del self._known[key]
+            self.live -= size
+
+        self._known[key] = weakref.ref(storage, leave)
+        self.live += size
+        self.peak = max(self.peak, self.live)
+
+
 class LiveBytes(TorchDispatchMode):
     """Follows the storages that operations make while the mode is on, from birth to release.
 
@@ -21,8 +43,7 @@ class LiveBytes(TorchDispatchMode):
 
     def __init__(self, held: tuple[Tensor, ...] = ()) -> None:
         super().__init__()
-        self._known: dict[int, weakref.ref[Any]] = {}
-        self.live = self.peak = 0
+        self.ledger = Ledger()
         for tensor in held:
             self._enter(tensor)
 
@@ -47,19 +68,16 @@ class LiveBytes(TorchDispatchMode):
                 self._enter(leaf)
         return result
 
+    @property
+    def live(self) -> int:
+        return self.ledger.live
+
+    @property
+    def peak(self) -> int:
+        return self.ledger.peak
+
     def _enter(self, tensor: Tensor, *, counted: bool = True) -> None:
-        storage = tensor.untyped_storage()
-        key, size = storage._cdata, storage.nbytes() if counted else 0
-        if key in self._known:
-            return
-
-        def leave(_: object) -> None:
-            del self._known[key]
-            self.live -= size
-
-        self._known[key] = weakref.ref(storage, leave)
-        self.live += size
-        self.peak = max(self.peak, self.live)
+        self.ledger.enter(tensor.untyped_storage(), counted=counted)
 
 
 def peak_memory(model: nn.Module, run: Callable[[], object]) -> int:

@@ -78,6 +78,25 @@ def load(
     return KeywordModel(model, _tokens(config, folder)).to(device).eval()
 
 
+def answers_of(name: str | Path) -> Answers:
+    """The answers of a checkpoint that `load` opens; its weights are neither read nor needed.
+
+    Raises:
+        Misuse: no such alias, folder or hub id.
+        ChiasmError: no checkpoint, or one of a model that has no decoder.
+    """
+    folder = resolve(str(name))
+    if (folder / FILE).is_file():
+        return without_source(read_record(folder).answers)
+    if not (folder / CONFIG).is_file():
+        raise ChiasmError(f"{folder}: has no {FILE} or {CONFIG}; point at a checkpoint folder")
+    config = read_config(folder)
+    if config.model_type in CLASSES or config.model_type in READERS:
+        raise ChiasmError(f"{folder}: a {config.model_type!r} has no decoder that answers")
+    answers, _ = opened(config)
+    return without_source(format_of(config).preprocessing(answers, folder))
+
+
 def _open_chiasm(folder: Path, dtype: torch.dtype | None, allow_pickle: bool) -> KeywordModel:
     record = read_record(folder)
     names = IDENTITY
