@@ -9,7 +9,7 @@ import pytest
 import torch
 from tests.compression.made_up import WIDTH, alive, evidence, groups, host, run
 
-from chiasm.compression.evidence import DecoderAttention
+from chiasm.compression.evidence import DecoderAttention, Evidence
 from chiasm.compression.method import method, methods
 from chiasm.compression.reducer import Adaptive
 from chiasm.errors import Misuse
@@ -171,3 +171,26 @@ def test_tiny_hosts_work_or_are_refused_in_a_line(name, depth, blocks, class_tok
             continue
         for _, part, left in run(wanted, ((1, 5, 3),), class_tokens=tokens_of(shape)):
             assert len(left.index) <= part.tokens
+
+
+def moved(given, device):
+    """The same evidence on another device."""
+    fields = {
+        name: value.to(device) if isinstance(value, torch.Tensor) else value
+        for name, value in vars(given).items()
+    }
+    return Evidence(**{**fields, "seen": {k: v.to(device) for k, v in given.seen.items()}})
+
+
+@every_method
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+def test_a_gpu_keeps_the_same_tokens(name):
+    for keep in (0.1, 0.5):
+        for reducer in reducers(name, keep, HOSTS["clip"]):
+            part = evidence(PICTURES, reducer.needs)
+            left, there = reducer.reduce(part), reducer.reduce(moved(part, "cuda"))
+            assert torch.equal(there.index.cpu(), left.index)
+            for ours, theirs in ((left.hidden, there.hidden), (left.encoded, there.encoded)):
+                assert (ours is None) == (theirs is None)
+                if ours is not None:
+                    assert torch.allclose(theirs.cpu(), ours, atol=1e-4)

@@ -34,7 +34,8 @@ class Drawn:
 
     def score(self, evidence: Evidence) -> Float[Tensor, " token"]:
         drawn = torch.rand(evidence.tokens, generator=torch.Generator().manual_seed(self.seed))
-        return drawn.to(evidence.hidden)
+        # In half precision many would be equal, and of equal ones the earlier stay.
+        return drawn.to(evidence.hidden.device)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -77,6 +77,14 @@ def test_uniform_is_evenly_spaced_and_random_is_not():
     assert len(set(picks)) == 5
 
 
+def test_random_draws_the_same_in_half_precision():
+    """Rounded to bfloat16, equal scores would favour early tokens."""
+    (step,) = method("random", keep=0.3).reducers(LLAVA)
+    full, half = evidence(((1, 24, 24),)), evidence(((1, 24, 24),), dtype=torch.bfloat16)
+    assert torch.equal(step.reduce(full).index, step.reduce(half).index)
+    assert len(step.scorer.score(half).unique()) > 570
+
+
 def test_random_draws_every_token_alike():
     given = evidence(((1, 1, 10),))
     hits = torch.zeros(10)
