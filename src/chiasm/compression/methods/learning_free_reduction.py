@@ -34,6 +34,8 @@ from chiasm.compression.scorers import Alike
 
 EQUAL = 1 - 1e-5
 """A cosine above which two tokens are the same but for rounding."""
+BELOW = -2.0
+"""Less than any cosine."""
 
 
 @register_method("learning-free-reduction")
@@ -113,7 +115,7 @@ def quantile(
     cosines = cosine_similarity(values[table[1:][both]], values[table[:-1][both]], dim=-1)
     going = round((1 - share) * int((table >= 0).sum()))
     if going >= len(cosines):
-        return -math.inf
+        return BELOW
     return float(cosines.sort(descending=True).values[going])
 
 
@@ -152,7 +154,7 @@ def thin(
     shares = in_proportion([len(one) for one in members], count)
     for inside, share in zip(members, shares, strict=True):
         likeness = turned[inside] @ turned[inside].T
-        likeness.fill_diagonal_(-torch.inf)
+        likeness.fill_diagonal_(BELOW)
         near = likeness.topk(min(neighbours, max(1, len(inside) - 1))).values
         stays[inside[near.mean(-1).sort(stable=True).indices[:share]]] = True
     owner = numbers.clone()

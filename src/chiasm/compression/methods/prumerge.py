@@ -68,7 +68,8 @@ class Enriched:
         index = stays.nonzero().flatten()
         turned = normalize(evidence.seen[self.by].float(), dim=-1)
         likeness = turned[index] @ turned.T
-        likeness[torch.arange(count, device=index.device), index] = -torch.inf
+        # No token is its own neighbour: less than any cosine.
+        likeness[torch.arange(count, device=index.device), index] = -2.0
         near = likeness.topk(min(self.neighbours, evidence.tokens - 1)).indices
         hidden = evidence.hidden.float()
         gained = torch.einsum("cn,cnw->cw", scores.float()[near], hidden[near])

@@ -84,8 +84,8 @@ class WindowsThenMerge:
 
     def apply(self, evidence: Evidence, scores: Tensor, count: int) -> Reduction:
         picked = self.picks(evidence, count)
-        others = scores.masked_fill(picked, -torch.inf)
-        picked[best(others, count - int(picked.sum()))] = True
+        others = (~picked).nonzero().flatten()
+        picked[others[best(scores[others], count - evidence.tokens + len(others))]] = True
         index = picked.nonzero().flatten()
         owner = nearest(evidence.hidden, index)
         return Reduction(index, pooled(evidence.hidden, owner, count))
