@@ -1,5 +1,6 @@
 """`chiasm`: the verbs, and the one place where an error becomes a line and an exit code."""
 
+import logging
 import os
 import sys
 
@@ -32,6 +33,9 @@ app.add_typer(data.app, name="data")
 
 def main() -> None:
     """Run the command line; a `ChiasmError` is one line on stderr and its own exit code."""
+    # transformers imports torchao where it is installed, which reports kernels for other machines.
+    for name in ("torchao", "torch.utils._pytree"):
+        logging.getLogger(name).setLevel(logging.ERROR)
     try:
         app(prog_name="chiasm")
     except ChiasmError as error:
