@@ -88,7 +88,7 @@ def test_clusters_are_averaged_before_the_projector() -> None:
         )
         logits(model, batch)
         spy.remove()
-    found = clusters(normalize(encoded.double(), dim=-1), 11, rounds=10, seed=0)
+    found = clusters(normalize(encoded, dim=-1), 11, rounds=10, seed=0)
     order = middle_members(found).sort().indices
     means = torch.stack([encoded[found == number].mean(0) for number in order.tolist()])
     with torch.no_grad():

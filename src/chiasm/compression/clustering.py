@@ -17,12 +17,10 @@ def clusters(
     centre, weighted mean of members. A cluster that has lost all its members gets the point that
     is farthest from its own centre.
     """
-    kinds, kind, sizes = (
-        points.detach().double().unique(dim=0, return_inverse=True, return_counts=True)
-    )
+    kinds, kind, sizes = points.detach().unique(dim=0, return_inverse=True, return_counts=True)
     weights = sizes.to(kinds)
     count = min(count, len(kinds))
-    drawn = torch.rand(count, generator=torch.Generator().manual_seed(seed), dtype=kinds.dtype)
+    drawn = torch.rand(count, generator=torch.Generator().manual_seed(seed))
     centres = _spread(kinds, weights, drawn.to(kinds))
     found = _nearest(kinds, centres)
     for _ in range(rounds):
@@ -34,15 +32,17 @@ def clusters(
 def _spread(points: Tensor, weights: Tensor, drawn: Tensor) -> Tensor:
     """The first centres; `drawn` are uniform numbers in [0, 1), one a centre."""
     chosen: list[Tensor] = []
+    squares = points.square().sum(-1)
     far, chances = torch.full_like(weights, torch.inf), weights
     for number in drawn:
         ends = chances.cumsum(0)
         # The first point whose share of the line ends behind the number: never one of no chance.
         at = torch.searchsorted(ends, number * ends[-1], right=True).clamp(max=len(points) - 1)
-        chosen.append(points[at])
-        far = torch.minimum(far, (points - points[at]).square().sum(-1))
+        chosen.append(at)
+        far = torch.minimum(far, squares + squares[at] - 2 * points @ points[at]).clamp(min=0)
+        far[at] = 0
         chances = far * weights
-    return torch.stack(chosen)
+    return points[torch.stack(chosen)]
 
 
 def _nearest(points: Tensor, centres: Tensor) -> Tensor:

@@ -56,6 +56,16 @@ def test_fastv_says_what_its_first_layers_spend():
         FastV(keep=0.05).reducers(LLAVA)
 
 
+def test_fastv_s_layer_is_one_of_the_host_s():
+    assert FastV(keep=0.9).reducers(host(depth=2))[0].site.layer == 1
+    assert FastV(keep=0.9).reducers(host(depth=36, first=3))[0].site.layer == 3
+    assert FastV(keep=0.9, layer=5).reducers(LLAVA)[0].site.layer == 5
+    with pytest.raises(Misuse, match="before layer 32, and the host has 32 layers"):
+        FastV(keep=0.9, layer=32).reducers(LLAVA)
+    with pytest.raises(Misuse, match="before layer 1, and the host has 1 layers"):
+        FastV(keep=0.9).reducers(host(depth=1))
+
+
 @pytest.mark.parametrize("name", ["random", "uniform"])
 @pytest.mark.parametrize("keep", [0.1, 0.5, 1.0])
 def test_controls_keep_their_share_of_every_item(name, keep):

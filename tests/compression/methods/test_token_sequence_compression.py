@@ -56,10 +56,10 @@ def test_sizes_follow_the_length_of_no_feature():
     """Clusters are of directions: scaling every token by its own factor moves none."""
     one = step()
     given = evidence(ITEM, one.needs)
-    scale = 0.5 + torch.rand(35, 1).double()
-    exact = given.seen[Encoded()].double()
-    plain = one.reduce(replace(given, seen={Encoded(): exact}))
-    scaled = one.reduce(replace(given, seen={Encoded(): exact * scale}))
+    plain = one.reduce(given)
+    # Powers of two leave a direction's digits as they are.
+    scale = 2.0 ** torch.randint(-3, 4, (35, 1))
+    scaled = one.reduce(replace(given, seen={Encoded(): given.seen[Encoded()] * scale}))
     assert torch.equal(plain.index, scaled.index)
     assert not torch.allclose(plain.encoded, scaled.encoded)
 

@@ -1,7 +1,7 @@
 """FastV (arXiv 2403.06764): from layer K on, what the last row attends to least is gone.
 
 Attention is that of layer K - 1 (0-based), mean over heads; the paper's K is 2 and half the tokens
-stay. The share kept from K on follows from `keep`: (K + (L - K) r) / L = keep.
+stay. The share r kept from K on follows from `keep`: (K + (L - K) r) / L = keep.
 """
 
 from dataclasses import dataclass
@@ -12,20 +12,27 @@ from chiasm.compression.fates import Drop
 from chiasm.compression.method import HostShape, register_method, share_from
 from chiasm.compression.reducer import Reducer, Scope, Site
 from chiasm.compression.scorers import Attended
+from chiasm.errors import Misuse
 
 
 @register_method("fastv")
 @dataclass(frozen=True, kw_only=True)
 class FastV:
-    """One step, at `layer`."""
+    """One step, at `layer`; None: the paper's, or the last layer of a host that has fewer."""
 
     keep: float
-    layer: int = 2
+    layer: int | None = None
 
     def reducers(self, shape: HostShape) -> tuple[Reducer, ...]:
         if self.keep == 1:
             return ()
-        layer = max(self.layer, shape.first)
+        wanted = min(2, shape.depth - 1) if self.layer is None else self.layer
+        layer = max(wanted, shape.first)
+        if layer >= shape.depth:
+            raise Misuse(
+                f"fastv drops before layer {layer}, and the host has {shape.depth} layers; choose "
+                "an earlier one, or a method that drops before the first, such as uniform"
+            )
         share = share_from(layer, self.keep, shape.depth, "fastv")
         return (
             Reducer(

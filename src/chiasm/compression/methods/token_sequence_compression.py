@@ -61,7 +61,7 @@ class ClusterMeans:
 
     def apply(self, evidence: Evidence, scores: Tensor, count: int) -> Reduction:
         features = evidence.seen.get(Encoded(), evidence.hidden)
-        compared = normalize(features.detach().double(), dim=-1)
+        compared = normalize(features.detach().float(), dim=-1)
         found = clusters(compared, count, rounds=self.rounds, seed=self.seed)
         middles = middle_members(found)
         index, places = middles.sort()
