@@ -152,6 +152,7 @@ def test_encoder_looks_are_the_encoders_own_attention(kind: str) -> None:
 @pytest.mark.parametrize("asks", list(Asks))
 def test_decoder_looks_are_the_decoders_own_attention(kind: str, asks: Asks) -> None:
     """Where nothing has gone yet, and for a padded batch."""
+    from chiasm.compressing.decoder_attention import HostAttention
     from chiasm.compressing.rows import everything
     from chiasm.compressing.sample import Sample
     from chiasm.compressing.showing import Shown
@@ -170,9 +171,11 @@ def test_decoder_looks_are_the_decoders_own_attention(kind: str, asks: Asks) -> 
     logits(model, batch)
     before.remove()
     after.remove()
+    tables = given["position_embeddings"]
     ids, mask = batch.told["input_ids"], batch.told["attention_mask"]
-    rows = everything(*ids.shape[:1], 0, ids.shape[1], mask, ids.device)
-    shown = Shown(given["hidden_states"], rows, 0, layer=layer, tables=given["position_embeddings"])
+    rows = everything(ids.shape[0], 0, ids.shape[1], mask, ids.device)
+    attends = HostAttention(layer, given["hidden_states"], rows, tables, None)
+    shown = Shown(given["hidden_states"], rows, 0, attends)
     look = DecoderAttention(asks=asks)
     for number in range(ids.shape[0]):
         visual = (ids[number] == tiny.IMAGE).nonzero().squeeze(1)
@@ -199,12 +202,13 @@ def test_tokens_know_their_places(kind: str) -> None:
             return evidence.hidden.new_zeros(evidence.tokens)
 
     from chiasm.compressing.context import Compressed
+    from chiasm.compressing.hosted import HostReducing
     from chiasm.compression.budgets import Share
     from chiasm.compression.fates import Drop
     from chiasm.compression.reducer import Reducer, Scope, Site
 
     spy = Reducer(site=Site(), scope=Scope.ITEM, scorer=Spy(), budget=Share(0.5), fate=Drop())
-    with Compressed(host_of(model), [spy], execution=chiasm.compressing.context.Execution.PLANNED):
+    with Compressed(HostReducing(host_of(model), [spy], (), masked=False)):
         logits(model, batch)
     assert len(seen) == 3
     for evidence in seen:

@@ -76,9 +76,11 @@ def test_visual_states_behind_the_stop_are_read_by_nobody(kind: str) -> None:
 
         def noisy(first: int) -> torch.Tensor:
             def shake(layer: nn.Module, args: Any, told: Any) -> Any:
-                assert context.visual is not None
+                assert context.attached.visual is not None
                 hidden = args[0] if args else told["hidden_states"]
-                hidden = hidden + 3 * torch.randn_like(hidden) * context.visual.unsqueeze(-1)
+                hidden = hidden + 3 * torch.randn_like(hidden) * context.attached.visual.unsqueeze(
+                    -1
+                )
                 if args:
                     return (hidden, *args[1:]), told
                 return args, {**told, "hidden_states": hidden}
@@ -116,7 +118,7 @@ def test_a_window_over_everything_is_bidirectional() -> None:
         seen = []
         layer = decoder(model).layers[0]
         hook = layer.register_forward_pre_hook(
-            lambda *_: seen.append((context.seen, context.visual))
+            lambda *_: seen.append((context.attached.seen, context.attached.visual))
         )
         logits(model, batch)
         hook.remove()

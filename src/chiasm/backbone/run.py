@@ -12,9 +12,9 @@ from chiasm.backbone.attention import Updates
 from chiasm.backbone.cache import Cache
 from chiasm.backbone.layout import Layout
 from chiasm.layers import RotaryTables
-from chiasm.spec.reading import Call, Execution, Losses, Reading
+from chiasm.spec.reading import Call, Execution, Kept, Losses, Reading
 from chiasm.stream import Memory, Permission, RowPlan, Rows, Rule, Stream, TokenTable
-from chiasm.stream.table import take
+from chiasm.stream.table import packed, take
 
 
 class Permit(Protocol):
@@ -49,8 +49,12 @@ class Run:
         self.reads_pairs = cache is not None and cache.reads_pairs
         self._permit, self._dense, self._memory_rule = permit, dense, memory_rule
         self.hidden, table, source = _gather(stream, layout)
-        self._keys: dict[Rows, TokenTable] = {}
-        self._permissions: dict[tuple[Rule, Rows, Rows, bool], Permission] = {}
+        self.level = 0
+        """How many layers have asked which rows go on; each has keys of rows of its own behind."""
+        self._kept: tuple[Tensor, Tensor] | None = None
+        self._rotary = rotary
+        self._keys: dict[tuple[Rows, int], TokenTable] = {}
+        self._permissions: dict[tuple[Rule, Rows, Rows, bool, int], Permission] = {}
         self._of_memory: dict[tuple[int, int, bool], Permission | None] = {}
         self._seen = _memory_table(stream, cache)
         self.call = Call(
@@ -82,7 +86,7 @@ class Run:
     def permission(self, rule: Rule, plan: RowPlan, *, dense: bool) -> Permission:
         """The rule among the plan's rows, made concrete once for all layers that share it."""
         masked = self.execution is Execution.MASKED or self.reads_pairs
-        key = rule, plan.query, plan.key_value, dense or masked
+        key = rule, plan.query, plan.key_value, dense or masked, self.level
         if key not in self._permissions:
             queries = self._cut(plan.query)
             keys = queries if plan.query == plan.key_value else self._cut(plan.key_value)
@@ -91,6 +95,15 @@ class Run:
             make = self._dense if dense or masked else self._permit
             self._permissions[key] = make(rule, queries, keys)
         return self._permissions[key]
+
+    def foreseen(self, rule: Rule) -> Callable[[], Permission]:
+        """Makes the rule among all rows of this call and the keys that a layer has of earlier ones,
+        before the rows that go on from its input are known; dense.
+        """
+        table, rows = self.call.table, RowPlan().key_value
+        held = None if self.cache is None else self.cache.tables.get((rows, self.level + 1))
+        keys = table if held is None else held.append(table)
+        return lambda: self._dense(rule, table, keys)
 
     def concrete(
         self, rule: Rule, queries: TokenTable, keys: TokenTable, *, dense: bool = False
@@ -107,8 +120,37 @@ class Run:
         return Updates(output.unsqueeze(-1), feed_forward.unsqueeze(-1))
 
     def restored(self, hidden: Tensor) -> Float[Tensor, "batch token width"]:
-        """Hidden states in the stream's own row order."""
+        """Hidden states in the stream's own row order; rows that are gone are zero."""
+        if self._kept is not None:
+            places, alive = self._kept
+            batch, count = self.call.stream.table.shape
+            # Places without a row write behind the last row, which is cut off.
+            places = places.masked_fill(~alive, count).unsqueeze(-1).expand_as(hidden)
+            return hidden.new_zeros(batch, count + 1, hidden.shape[-1]).scatter(1, places, hidden)[
+                :, :count
+            ]
         return hidden if self.layout.inverse is None else take(hidden, self.layout.inverse)
+
+    def keep(self, kept: Kept | None) -> None:
+        """Go on with these rows only; masked execution hides the others instead."""
+        self.level += 1
+        if kept is None:
+            return
+        self.hidden = kept.hidden
+        table = self.call.table
+        if kept.hides or self.execution is Execution.MASKED:
+            self.call = replace(self.call, table=table.hiding(~kept.stays))
+            return
+        slots, alive = packed(kept.stays)
+        self.hidden = take(self.hidden, slots)
+        table = table.rows(slots).hiding(~alive)
+        source = None if self.call.source is None else take(self.call.source, slots)
+        group = self.layout.groups[0][0], slots.shape[1]
+        self.layout = Layout((group,))
+        self.call = replace(self.call, table=table, source=source, runs=self.layout.runs)
+        self.rotary = self._rotary(table.position)
+        before = self._kept
+        self._kept = (slots if before is None else before[0].gather(1, slots)), alive
 
     def _cut(self, rows: Rows) -> TokenTable:
         """The table itself when the run is all of it, so that "queries are keys" stays visible."""
@@ -118,9 +160,10 @@ class Run:
     def _cached(self, rows: Rows, keys: TokenTable) -> TokenTable:
         """The keys so far; each row set is extended once a call, however many rules ask."""
         assert self.cache is not None
-        if rows not in self._keys:
-            self._keys[rows] = self.cache.extend(rows, keys)
-        return self._keys[rows]
+        at = rows, self.level
+        if at not in self._keys:
+            self._keys[at] = self.cache.extend(at if self.level else rows, keys)
+        return self._keys[at]
 
     def _memory_permission(self, rows: slice, dense: bool) -> Permission | None:
         if self._seen is None:

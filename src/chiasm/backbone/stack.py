@@ -1,6 +1,6 @@
 """A stack of blocks: resolves the row plans, makes each rule concrete once, runs the layers."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import cast
 
 import torch
@@ -16,7 +16,7 @@ from chiasm.backbone.rotary import rotary_of
 from chiasm.backbone.run import Permit, Run, Turns
 from chiasm.spec.host import Host
 from chiasm.spec.reading import Execution, Losses
-from chiasm.spec.slots import Before, Beside, Choose, Joined, Slots, Weights, reads_pairs
+from chiasm.spec.slots import Before, Beside, Choose, Joined, Slots, Thin, Weights, reads_pairs
 from chiasm.stream import Permission, RowPlan, Rows, Rule, Stream, as_mask, groups_of
 
 
@@ -63,6 +63,8 @@ class Stack(nn.Module):
         self.turns = tuple(host.turns(layer) for layer in range(depth))
         self.rules, self.plans, self.memory_rule = tuple(rules), tuple(plans), memory_rule
         self.lanes = tuple(lanes)
+        self.thin: dict[int, Thin] = {}
+        """By layer: who says which rows go on from its input; attached from outside."""
         self._permit, self._permit_masked = permit, permit_masked
         # Without a plan the weights alone may ask for groups; masked execution has no plan.
         self.sorted_by_weights = groups_of([*groups, *lanes])
@@ -135,6 +137,8 @@ class Stack(nn.Module):
 
     def _step(self, run: Run) -> None:
         layer, at = run.layer, str(run.layer)
+        if layer in self.thin:
+            run.keep(self.thin[layer](run.hidden, run.reading(), *self._asked(run)))
         if at in self.before:
             run.hidden = cast(Before, self.before[at])(run.hidden, run.reading())
         if at in self.choose:
@@ -162,6 +166,10 @@ class Stack(nn.Module):
             run.hidden = put(
                 run.hidden, place, blocks[layer](given, self._told(run, plan))[:, place]
             )
+
+    def _asked(self, run: Run) -> tuple[nn.Module, Callable[[], Permission]]:
+        """The next block, and what makes its permission among all rows so far."""
+        return self.layers[run.layer], run.foreseen(self.rules[run.layer])
 
     def _told(self, run: Run, plan: RowPlan) -> Step:
         """What a block is told; masked execution runs every row, discarding what the plan skips."""

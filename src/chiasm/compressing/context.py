@@ -1,63 +1,56 @@
 """`chiasm.compress(model, "vscan", keep=0.1)`: a context under which a host drops visual tokens."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import ExitStack
-from functools import wraps
-from inspect import signature
-from typing import Any
+from typing import Protocol
 
-from torch import Tensor, nn
+from torch import nn
 
-from chiasm.compressing.host import Host, Medium
+from chiasm.compressing.hosted import HostReducing
 from chiasm.compressing.hosts import host_of
-from chiasm.compressing.looking import Looking, told_of
-from chiasm.compressing.reducing import Reducing
+from chiasm.compressing.own import OwnReducing, shape_of
 from chiasm.compressing.rows import masks_of
-from chiasm.compressing.sample import Sample, samples_of
-from chiasm.compression.evidence import DecoderAttention, Encoded, Look, Question
+from chiasm.compression.evidence import Look, reads_question
 from chiasm.compression.method import Method, check_keep
 from chiasm.compression.method import method as method_of
 from chiasm.compression.reducer import Reducer
 from chiasm.errors import Misuse
+from chiasm.model import Model
 from chiasm.spec.reading import Execution
 
-Hook = Callable[..., Any]
+
+class Attached(Protocol):
+    """What a context attaches to one kind of model."""
+
+    kept: list[tuple[int, int]]
+
+    def attach(self, stack: ExitStack) -> None: ...
 
 
 class Compressed:
-    """A host with reducers attached while the context is entered.
+    """A model with reducers attached while the context is entered.
 
     `generate` and plain calls run under it as they are: prompts, masks and ids are given uncut.
     Rows that are dropped are gone from the decoder's work and from its cache; states and logits
-    come back in the uncut prompt's rows, those of dropped tokens as of a zero state.
+    come back in the uncut prompt's rows, those of dropped tokens as of a zero state. A cache filled
+    here is read on here.
     """
 
-    def __init__(self, host: Host, reducers: Sequence[Reducer], *, execution: Execution) -> None:
-        self.host, self.reducers = host, tuple(reducers)
-        self.masked = execution is Execution.MASKED
-        self.looks: tuple[Look, ...] = tuple(
-            dict.fromkeys(look for reducer in reducers for look in reducer.needs)
-        )
-        self.kept: list[tuple[int, int]] = []
-        """Of the last prefill: layer, and visual tokens of the batch from it on."""
-        self._names = list(signature(host.core.forward).parameters)
-        self._looking: Looking | None = None
-        self._ids: Tensor | None = None
-        self._encoder_runs = False
-        self._reducing: Reducing | None = None
+    def __init__(self, attached: Attached) -> None:
+        self.attached = attached
         self._open: ExitStack | None = None
 
     @property
-    def reads_question(self) -> bool:
-        """Whether what is kept of a picture depends on the words behind it."""
-        return reads_question(self.looks)
+    def kept(self) -> list[tuple[int, int]]:
+        """Of the last prefill: layer, and visual tokens of the batch from it on."""
+        return self.attached.kept
 
     def __enter__(self) -> "Compressed":
         if self._open is not None:
             raise Misuse("this compression is entered already; make another")
         stack = ExitStack()
         try:
-            self._attach(stack)
+            self.attached.attach(stack)
         except BaseException:
             stack.close()
             raise
@@ -68,134 +61,6 @@ class Compressed:
         assert self._open is not None
         self._open.close()
         self._open = None
-        self._forget()
-
-    def _forget(self) -> None:
-        self._looking = self._ids = self._reducing = None
-
-    def _attach(self, stack: ExitStack) -> None:
-        if not self.reducers:
-            return
-        host = self.host
-
-        def before(module: nn.Module, hook: Hook) -> None:
-            stack.callback(module.register_forward_pre_hook(hook, with_kwargs=True).remove)
-
-        for medium in host.media:
-            encode = getattr(host.core, medium.features, None)
-            if encode is not None:
-                # An attribute of the instance hides the class's method until the context ends.
-                setattr(host.core, medium.features, self._encoding(medium, encode))
-                stack.callback(delattr, host.core, medium.features)
-        before(host.core, self._called)
-        before(host.decoder, self._entering)
-        stack.callback(host.decoder.register_forward_hook(self._left).remove)
-        for number, layer in enumerate(host.decoder.layers):  # type: ignore[arg-type]
-            before(layer, self._beginning(number))
-        watched = Looking(host, self.looks).block_hooks()
-        for block, looks in watched.items():
-            before(block, self._watching(looks))
-        if Encoded() in self.looks and host.projector is not None:
-            before(host.projector, self._projecting)
-
-    def _encoding(self, medium: Medium, encode: Hook) -> Hook:
-        """The core's method that encodes a medium, watched. `generate` calls it before the core."""
-        names = signature(encode)
-
-        @wraps(encode)
-        def watched(*args: Any, **kwargs: Any) -> Any:
-            if self._encoder_runs:
-                return encode(*args, **kwargs)
-            if self._looking is None or any(medium == of for of, _ in self._looking.calls):
-                self._looking = Looking(self.host, self.looks)
-            self._looking.calls.append((medium, names.bind(*args, **kwargs).arguments))
-            self._encoder_runs = True
-            try:
-                return encode(*args, **kwargs)
-            finally:
-                self._encoder_runs = False
-
-        return watched
-
-    def _called(self, core: nn.Module, args: tuple[Any, ...], told: dict[str, Any]) -> None:
-        """A call of the multimodal model begins."""
-        told = {**dict(zip(self._names, args, strict=False)), **told}
-        self._reducing, self._ids = None, told.get("input_ids")
-        if not told.get("mm_encoder_outputs"):
-            self._looking = None
-        pixels = any(told.get(medium.pixels) is not None for medium in self.host.media)
-        if not pixels and self._looking is None:
-            return
-        if self._ids is None:
-            raise Misuse(
-                "compression finds visual tokens by their ids: give input_ids, no embeddings"
-            )
-        if self.reads_question:
-            self._check_question(self._ids, told.get("attention_mask"))
-
-    def _check_question(self, ids: Tensor, mask: Tensor | None) -> None:
-        """A text-scored method needs the question behind the pictures, in the same call."""
-        tokens = [medium.token for medium in self.host.media]
-        for number, row in enumerate(ids):
-            own = row if mask is None else row[mask[number, -len(row) :].bool()]
-            if own.numel() and int(own[-1]) in tokens:
-                raise Misuse(
-                    f"sample {number} ends with its pictures, and this method keeps what the "
-                    f"question behind them asks for: a cached prefix would serve another question; "
-                    f"use a method that does not read the text, or prefill with the question"
-                )
-
-    def _watching(self, looks: Sequence[Look]) -> Hook:
-        def watch(block: nn.Module, args: tuple[Any, ...], told: dict[str, Any]) -> None:
-            if self._encoder_runs and self._looking is not None:
-                self._looking.watch(block, looks, told_of(args, told))
-
-        return watch
-
-    def _projecting(self, module: nn.Module, args: tuple[Any, ...], told: dict[str, Any]) -> None:
-        if self._encoder_runs and self._looking is not None:
-            self._looking.encoded.append(args[0] if args else next(iter(told.values())))
-
-    def _entering(
-        self, decoder: nn.Module, args: tuple[Any, ...], told: dict[str, Any]
-    ) -> tuple[tuple[Any, ...], dict[str, Any]]:
-        """The decoder is called with embeddings."""
-        told = dict(told)
-        samples: list[Sample] = []
-        looking, self._looking = self._looking, None
-        if looking is not None and self._ids is not None:
-            samples = samples_of(self._ids, looking.items())
-        self._reducing = Reducing(self.host, self.reducers, samples, told, masked=self.masked)
-        self._reducing.enter(told)
-        return args, told
-
-    def _beginning(self, number: int) -> Hook:
-        def begin(
-            layer: nn.Module, args: tuple[Any, ...], told: dict[str, Any]
-        ) -> tuple[tuple[Any, ...], dict[str, Any]] | None:
-            if self._reducing is None:
-                return None
-            told = told_of(args, told)
-            self._reducing.begin(number, layer, told)
-            return (told.pop("hidden_states"),), told
-
-        return begin
-
-    def _left(self, decoder: nn.Module, args: tuple[Any, ...], output: Any) -> Any:
-        reducing, self._reducing = self._reducing, None
-        if reducing is None:
-            return output
-        if reducing.samples:
-            self.kept = reducing.counts
-        if isinstance(output, tuple):
-            return (reducing.leave(output[0]), *output[1:])
-        output.last_hidden_state = reducing.leave(output.last_hidden_state)
-        return output
-
-
-def reads_question(looks: Sequence[Look]) -> bool:
-    """Whether any look depends on the text of the prompt."""
-    return any(isinstance(look, DecoderAttention | Question) for look in looks)
 
 
 def compress(
@@ -210,7 +75,8 @@ def compress(
     """A context in which `model` drops visual tokens as a published method does.
 
     Args:
-        model: a transformers model: LLaVA, LLaVA-NeXT, LLaVA-OneVision, Qwen2-VL, Qwen2.5-VL,
+        model: one of chiasm's own whose pictures are rows of the sequence, or a transformers
+            model: LLaVA, LLaVA-NeXT, LLaVA-OneVision, Qwen2-VL, Qwen2.5-VL,
             Qwen3-VL, InternVL, Idefics3, SmolVLM.
         method: a registered method's name, or one made by hand.
         keep: share of visual tokens alive, averaged over the decoder's layers, in (0, 1].
@@ -230,14 +96,25 @@ def compress(
     else:
         made = method
     check_keep(made.keep)
-    host = host_of(model)
-    reducers = () if made.keep == 1 else made.reducers(host.shape)
-    found = Compressed(host, reducers, execution=execution)
-    if prefix_caching and found.reads_question:
+    masked = execution is Execution.MASKED
+    if isinstance(model, Model):
+        reducers = () if made.keep == 1 else made.reducers(shape_of(model))
+        looks = looks_of(reducers)
+        attached: Attached = OwnReducing(model, reducers, looks, masked=masked)
+    else:
+        host = host_of(model)
+        reducers = () if made.keep == 1 else made.reducers(host.shape)
+        looks = looks_of(reducers)
+        attached = HostReducing(host, reducers, looks, masked=masked)
+        masks_of(host.decoder.config._attn_implementation)  # type: ignore[union-attr]
+    if prefix_caching and reads_question(looks):
         raise Misuse(
             f"{method} keeps what the question asks for, so its caches cannot serve another "
             f"question (prefix_caching=True); use a method that does not read the text"
         )
-    masks_of(host.decoder.config._attn_implementation)  # type: ignore[union-attr]
-    Looking(host, found.looks).block_hooks()
-    return found
+    return Compressed(attached)
+
+
+def looks_of(reducers: Sequence[Reducer]) -> tuple[Look, ...]:
+    """All looks that some reducers need, each once."""
+    return tuple(dict.fromkeys(look for reducer in reducers for look in reducer.needs))

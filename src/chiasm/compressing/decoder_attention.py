@@ -1,52 +1,72 @@
 """Attention of a decoder layer, recomputed for the rows that a scorer asks for and no others."""
 
+from dataclasses import dataclass
 from typing import Any
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
+from chiasm.compressing.rows import Rows
 
-def attention_rows(
-    layer: nn.Module,
-    hidden: Float[Tensor, "row width"],
-    turned: tuple[Tensor, Tensor],
-    queries: Int[Tensor, " query"],
-    seen: Tensor,
-    past: Tensor | None,
+
+@dataclass(frozen=True)
+class HostAttention:
+    """Of a transformers decoder layer with separate projections, a norm before them and rotary
+    positions.
+    """
+
+    layer: nn.Module
+    hidden: Float[Tensor, "batch row width"]
+    """What the layer is given."""
+    rows: Rows
+    tables: tuple[Tensor, Tensor]
+    """Cosines and sines `[batch or 1, row, head width]`."""
+    held: tuple[Tensor, Rows] | None
+    """Keys of earlier calls at this layer, and their rows."""
+
+    @torch.no_grad()
+    def __call__(
+        self, batch: int, own: Tensor, queries: Tensor, *, logits: bool
+    ) -> Float[Tensor, "head query row"]:
+        columns = index = self.rows.index[batch, own]
+        past, alive = None, torch.ones_like(index, dtype=torch.bool)
+        if self.held is not None:
+            past, held = self.held[0][batch], self.held[1]
+            columns = torch.cat([held.index[batch], index])
+            alive = torch.cat([held.alive[batch], alive])
+        size = self.hidden.shape[0]
+        cosine, sine = (table.expand(size, -1, -1)[batch, own] for table in self.tables)
+        attention: Any = self.layer.self_attn
+        normed = self.layer.input_layernorm(self.hidden[batch, own])  # type: ignore[operator]
+        q = attention.q_proj(normed[queries]).unflatten(-1, (-1, attention.head_dim))
+        k = attention.k_proj(normed).unflatten(-1, (-1, attention.head_dim))
+        if hasattr(attention, "q_norm"):
+            q, k = attention.q_norm(q), attention.k_norm(k)
+        q = _turn(q, cosine[queries], sine[queries]).transpose(0, 1)
+        k = _turn(k, cosine, sine).transpose(0, 1)
+        seen = (columns <= index[queries].unsqueeze(1)) & alive
+        return weighed(q, k, past, seen, attention.scaling, logits=logits)
+
+
+def weighed(
+    q: Float[Tensor, "head query head_width"],
+    k: Float[Tensor, "kv_head row head_width"],
+    past: Float[Tensor, "kv_head past head_width"] | None,
+    seen: Bool[Tensor, "query past+row"],
+    scale: float,
     *,
     logits: bool,
 ) -> Float[Tensor, "head query row"]:
-    """softmax(q k^T / sqrt(head width)) of some rows of one sample, as the layer will compute it.
-
-    Args:
-        layer: a decoder layer with separate projections, norms before them, rotary positions.
-        hidden: what the layer is given.
-        turned: cosines and sines `[row, head width]`.
-        queries: which rows ask.
-        seen: `[query, past + row]`, whom they see.
-        past: keys `[kv_head, past, head width]` of earlier calls, part of the softmax only.
-        logits: the scaled products instead, -inf where unseen.
+    """softmax(scale q k^T) over the keys that each query sees, earlier calls' among them; what is
+    returned is that of this call's rows. With `logits` the scaled products, -inf where unseen.
     """
-    attention: Any = layer.self_attn
-    normed = layer.input_layernorm(hidden)  # type: ignore[operator]
-    width = attention.head_dim
-    q = attention.q_proj(normed[queries]).unflatten(-1, (-1, width))
-    k = attention.k_proj(normed).unflatten(-1, (-1, width))
-    if hasattr(attention, "q_norm"):
-        q, k = attention.q_norm(q), attention.k_norm(k)
-    cosine, sine = turned
-    q = _turn(q, cosine[queries], sine[queries]).transpose(0, 1)
-    k = _turn(k, cosine, sine).transpose(0, 1)
     before = 0 if past is None else past.shape[1]
     if past is not None:
         k = torch.cat([past.to(k), k], 1)
     k = k.repeat_interleave(q.shape[0] // k.shape[0], 0)
-    products = (q @ k.mT).float() * attention.scaling
-    products = products.masked_fill(~seen, -torch.inf)
-    if logits:
-        return products[..., before:]
-    return products.softmax(-1)[..., before:]
+    products = ((q @ k.mT).float() * scale).masked_fill(~seen, -torch.inf)
+    return (products if logits else products.softmax(-1))[..., before:]
 
 
 def _turn(x: Float[Tensor, "row head width"], cosine: Tensor, sine: Tensor) -> Tensor:

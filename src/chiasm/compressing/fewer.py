@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from chiasm.compressing.context import Compressed
 from chiasm.compressing.fewer_layers import LayerOperations
 from chiasm.compressing.host import Host
+from chiasm.compressing.hosted import HostReducing
 from chiasm.compressing.hosts import host_of
 from chiasm.compressing.rows import masks_of
 from chiasm.compression.budgets import Share
@@ -36,7 +37,7 @@ def fewer_operations(
     done: VisualOperations,
     *,
     execution: Execution = Execution.PLANNED,
-) -> "FewerOperations":
+) -> Compressed:
     """A context in which the visual rows of a prompt do less, as `done` says.
 
     Args:
@@ -56,16 +57,16 @@ def fewer_operations(
             f"visual rows can stop before layers {host.shape.first} to {host.shape.depth - 1} of "
             f"this model, not before layer {done.stop}"
         )
-    return FewerOperations(host, done, execution=execution)
+    return Compressed(FewerOperations(host, done, masked=execution is Execution.MASKED))
 
 
-class FewerOperations(Compressed):
-    """A host whose visual rows do less while the context is entered."""
+class FewerOperations(HostReducing):
+    """A host whose visual rows do less."""
 
-    def __init__(self, host: Host, done: VisualOperations, *, execution: Execution) -> None:
+    def __init__(self, host: Host, done: VisualOperations, *, masked: bool) -> None:
         self.done = done
         last = ALL if done.stop is None else dropped_at(done.stop)
-        super().__init__(host, (last,), execution=execution)
+        super().__init__(host, (last,), (), masked=masked)
         self.visual: Tensor | None = None
         """Which rows of the call are visual, `[batch, row]`; None where none is."""
         self.columns: Tensor | None = None
@@ -73,8 +74,8 @@ class FewerOperations(Compressed):
         self.seen: Tensor | None = None
         """Who sees whom, `[batch, row, past + row]`, where own rules say so."""
 
-    def _attach(self, stack: ExitStack) -> None:
-        super()._attach(stack)
+    def attach(self, stack: ExitStack) -> None:
+        super().attach(stack)
         for number, layer in enumerate(self.host.decoder.layers):  # type: ignore[arg-type]
             if self.done.runs(number):
                 own = LayerOperations(self, number, layer)

@@ -8,12 +8,14 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from chiasm.compressing.cut_cache import CutLayer, cut_from
+from chiasm.compressing.decoder_attention import HostAttention
 from chiasm.compressing.host import Host
 from chiasm.compressing.rows import Rows, everything, masks_of
 from chiasm.compressing.sample import Sample, reduced
-from chiasm.compressing.showing import Shown
+from chiasm.compressing.showing import Attends, Shown
 from chiasm.compression.reducer import Reducer
 from chiasm.errors import Misuse
+from chiasm.stream.table import packed
 
 SOMETHING = (1, 1, 1, 1)
 """Shape of the mask the decoder is given where every layer is given its own: transformers takes a
@@ -57,7 +59,8 @@ class Reducing:
         self.counts = [(0, sum(len(sample) for sample in samples))]
         """Visual tokens of the batch from a layer on."""
         self._mask = masks_of(host.decoder.config._attn_implementation)  # type: ignore[union-attr]
-        self._shown: Shown | None = None
+        self._before: Attends | None = None
+        """The attention of the layer before, where the next reducer may ask for it."""
         self._tables: tuple[Tensor, ...] | None = None
         """Rotary tables of the rows inside the decoder, made once a cut."""
 
@@ -100,22 +103,19 @@ class Reducing:
         """Look and cut before a layer, and change what it is told accordingly."""
         cache, entered = told.get("past_key_values"), dict(told)
         told.update(self._turned(entered))
-        here = Shown(
-            told["hidden_states"],
-            self.rows,
-            self.past,
-            layer=layer,
-            tables=told["position_embeddings"],
-            held=self._held(cache, number),
-            earlier=self._shown,
-        )
+        held = self._held(cache, number)
+
+        def attends() -> HostAttention:
+            tables = told["position_embeddings"]
+            return HostAttention(layer, told["hidden_states"], self.rows, tables, held)
+
+        here = Shown(told["hidden_states"], self.rows, self.past, attends(), self._before)
         if number:
             for reducer in self.by_layer.get(number, ()):
                 told["hidden_states"] = self._reduce(reducer, here, number)
                 told.update(self._turned(entered))
-                here = here.now(told["hidden_states"], self.rows, told["position_embeddings"])
-        wanted = number + 1 in self.by_layer
-        self._shown = here if wanted else None
+                here = here.now(told["hidden_states"], self.rows, attends())
+        self._before = here.attends if number + 1 in self.by_layer else None
         if self.cut or _is_cut(cache, number):
             columns = self._columns(cache, number)
             told["attention_mask"] = self._mask(self.rows, columns, told["hidden_states"].dtype)
@@ -175,7 +175,7 @@ class Reducing:
         if self.masked:
             self.rows = self.rows.hiding(gone)
             return hidden
-        slots, alive = _packed(self.rows.alive & ~gone)
+        slots, alive = packed(self.rows.alive & ~gone)
         self.rows = self.rows.take(slots, alive)
         self.slots = slots if self.slots is None else self.slots.gather(1, slots)
         self._tables = None
@@ -204,12 +204,3 @@ def _rows_of(table: Tensor, slots: Int[Tensor, "batch kept"]) -> Tensor:
     """`[batch or 1, row, width]` to `[batch, kept, width]`."""
     table = table.expand(slots.shape[0], -1, -1)
     return table.gather(1, slots.unsqueeze(-1).expand(-1, -1, table.shape[-1]))
-
-
-def _packed(stays: Tensor) -> tuple[Tensor, Tensor]:
-    """Slots of the rows that stay, in order, samples with fewer filled up with their first slot."""
-    counts = stays.sum(1)
-    most = int(counts.max())
-    order = stays.int().sort(dim=1, descending=True, stable=True).indices[:, :most]
-    alive = torch.arange(most, device=stays.device) < counts[:, None]
-    return order.where(alive, order[:, :1]), alive

@@ -35,6 +35,24 @@ class SeparateTower:
 
 
 @dataclass(frozen=True)
+class JoinedTower:
+    """Our own vision transformer: a norm and one projection for q, k, v inside each layer."""
+
+    blocks: Sequence[nn.Module]
+    class_tokens: int
+
+    def full(self, block: int) -> int:
+        return block
+
+    def queries_keys(self, block: nn.Module, hidden: Tensor, told: Call) -> Sequence[Pair]:
+        layer: Any = block
+        q, k, _ = layer.qkv(layer.norm1(hidden)).chunk(3, -1)
+        q, k = (x.unflatten(-1, (layer.heads, -1)).transpose(1, 2) for x in (q, k))
+        q = q * q.shape[-1] ** -0.5
+        return list(zip(q.unbind(0), k.unbind(0), strict=True))
+
+
+@dataclass(frozen=True)
 class PackedTower:
     """Qwen's: one projection for q, k, v, rotary positions, units of any size in one sequence."""
 

@@ -4,7 +4,7 @@ A look is a hashable value that says what has to be computed; whoever attaches a
 computes the looks that it needs, and no others, and hands them over in `Evidence.seen`.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Protocol, runtime_checkable
@@ -137,3 +137,8 @@ class Evidence:
 def whole(look: Look) -> bool:
     """Whether a look is of the sample, not token by token."""
     return isinstance(look, DecoderAttention | Question)
+
+
+def reads_question(looks: Sequence[Look]) -> bool:
+    """Whether any look depends on the text of the prompt."""
+    return any(isinstance(look, DecoderAttention | Question) for look in looks)

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Any, Protocol
 
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from chiasm.stream import Memory, Permission, Rows, Stream, TokenTable
@@ -176,6 +176,17 @@ class Inside:
     """Keys and values of the sequence, cached ones included."""
     permission: Permission
     """Which of them the queries may read; dense where the slot `reads_pairs`."""
+
+
+@dataclass(frozen=True)
+class Kept:
+    """Rows that go on from a layer's input; the others are gone from all layers behind it."""
+
+    stays: Bool[Tensor, "batch token"]
+    hidden: Float[Tensor, "batch token width"]
+    """What all rows hold, before any goes."""
+    hides: bool = False
+    """Whether the others stay in their places, seen by nobody: the slow reference."""
 
 
 @dataclass(frozen=True)

@@ -28,8 +28,8 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from chiasm.spec.host import Host
-from chiasm.spec.reading import Chosen, Execution, Inside, Reading
-from chiasm.stream import Rows, Rule, Stream
+from chiasm.spec.reading import Chosen, Execution, Inside, Kept, Reading
+from chiasm.stream import Permission, Rows, Rule, Stream
 
 StackMaker = Callable[[int], nn.Module]
 """Makes a stack of so many further decoder blocks, under the rule of fused rows."""
@@ -73,6 +73,22 @@ class Choose(Protocol):
     def __call__(
         self, hidden: Float[Tensor, "batch token width"], reading: Reading
     ) -> Chosen | None: ...
+
+
+class Thin(Protocol):
+    """Which rows go on from a layer's input; None for all of them, as they are.
+
+    It is called with the block that comes next, and with what makes that layer's permission
+    `[batch, row, key]`, earlier calls' keys included, where it asks.
+    """
+
+    def __call__(
+        self,
+        hidden: Float[Tensor, "batch token width"],
+        reading: Reading,
+        block: nn.Module,
+        permission: Callable[[], Permission],
+    ) -> Kept | None: ...
 
 
 class Prologue(Protocol):

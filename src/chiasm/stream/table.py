@@ -92,6 +92,19 @@ class TokenTable:
         return replace(self, valid=self.valid & ~hidden)
 
 
+def packed(
+    stays: Bool[Tensor, "batch row"],
+) -> tuple[Int[Tensor, "batch kept"], Bool[Tensor, "batch kept"]]:
+    """Places of the rows that stay, in order, as many as the fullest sample has, and which of them
+    hold a row: a sample with fewer is filled up with its first place.
+    """
+    counts = stays.sum(1)
+    most = int(counts.max())
+    order = stays.int().sort(dim=1, descending=True, stable=True).indices[:, :most]
+    alive = torch.arange(most, device=stays.device) < counts[:, None]
+    return order.where(alive, order[:, :1]), alive
+
+
 def take(values: Tensor, index: Int[Tensor, "batch row"]) -> Tensor:
     """`values[b, index[b, r]]` for `[batch, token]` or `[batch, token, width]` values."""
     if values.dim() == 2:
