@@ -115,12 +115,13 @@ class WeightsByGroup:
 
     def idle(self, host: Host, modality: Modality) -> int:
         group_at(self.kinds, Rows.of(modality))
-        one = sum(layer_weights(host, site) for site in self.sites) * host.depth
+        each = [host.at(layer) for layer in range(host.depth)]
+        one = sum(layer_weights(of, site) for of in each for site in self.sites)
         one += sum(norm_weights(host, site) for site in self.norms)
         return (len(self.kinds) - 1) * one
 
     def work(self, host: Host, layer: int, rows: LayerRows, name: str) -> Sequence[Work]:
-        return rows.work(host, name)
+        return rows.work(host.at(layer), name)
 
 
 class GroupWeights(PlainWeights):

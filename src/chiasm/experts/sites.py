@@ -68,14 +68,15 @@ def layer_weights(host: Host, site: Site) -> int:
 
 def norm_weights(host: Host, site: NormSite) -> int:
     """Parameters of one kind of norm in the whole stack; 0 where the host has none there."""
-    inner, two = host.heads * host.head_width, host.arrangement != "parallel"
+    each, two = [host.at(layer) for layer in range(host.depth)], host.arrangement != "parallel"
+    inner, hidden = sum(of.heads * of.head_width for of in each), sum(of.ff_width for of in each)
     widths = {
         NormSite.ATTENTION: host.depth * host.width,
         NormSite.FEED_FORWARD: host.depth * host.width * two,
-        NormSite.QUERY: host.depth * host.head_width * host.query_key_norm,
-        NormSite.KEY: host.depth * host.head_width * host.query_key_norm,
-        NormSite.READ: host.depth * inner * host.sub_norm,
-        NormSite.HIDDEN: host.depth * host.ff_width * host.sub_norm,
+        NormSite.QUERY: sum(of.head_width for of in each) * host.query_key_norm,
+        NormSite.KEY: sum(of.head_width for of in each) * host.query_key_norm,
+        NormSite.READ: inner * host.sub_norm,
+        NormSite.HIDDEN: hidden * host.sub_norm,
         NormSite.EMBEDDING: host.width * host.embedding_norm,
         NormSite.FINAL: host.width * host.final_norm,
     }

@@ -57,6 +57,8 @@ class Host:
     (heads, kv_heads, head_width) are 0, as is `ff_width` where layers have no feed-forward."""
     windows: tuple[int | None, ...] = ()
     """Sliding-window length of each layer, None where a layer sees everything; () means none."""
+    head_counts: tuple[int, ...] = ()
+    """Heads of each layer where they differ, keys in proportion; () means `heads`."""
     head_widths: tuple[int, ...] = ()
     """Width of the heads of each layer where they differ; () means `head_width`."""
     ff_widths: tuple[int, ...] = ()
@@ -82,10 +84,16 @@ class Host:
             raise ValueError(f"{len(self.windows)} window lengths given for {self.depth} layers")
         if self.rope_layers and len(self.rope_layers) != self.depth:
             raise ValueError(f"{len(self.rope_layers)} rope_layers given for {self.depth} layers")
-        for name in ("head_widths", "ff_widths"):
+        for name in ("head_counts", "head_widths", "ff_widths"):
             widths = getattr(self, name)
             if widths and len(widths) != self.depth:
                 raise ValueError(f"{len(widths)} {name} given for {self.depth} layers")
+        for count in self.head_counts:
+            if count < 1 or count * self.kv_heads % self.heads:
+                raise ValueError(
+                    f"{count} of {self.heads} heads leave no whole number of {self.kv_heads} key "
+                    "heads; keep whole groups"
+                )
         for name, value, known in (
             ("arrangement", self.arrangement, ("pre", "post", "parallel")),
             ("norm", self.norm, ("rms", "layer", "layer-without-bias")),
@@ -104,13 +112,17 @@ class Host:
             raise ValueError("a mixer turns no queries: positions are learned or none, not rotary")
 
     def at(self, layer: int) -> Self:
-        """A host of one width of heads and feed-forward, those of a layer."""
-        if not (self.head_widths or self.ff_widths):
+        """A host of one number and width of heads and one feed-forward, those of a layer."""
+        if not (self.head_counts or self.head_widths or self.ff_widths):
             return self
+        heads = self.head_counts[layer] if self.head_counts else self.heads
         return replace(
             self,
+            heads=heads,
+            kv_heads=heads * self.kv_heads // self.heads if heads else self.kv_heads,
             head_width=self.head_widths[layer] if self.head_widths else self.head_width,
             ff_width=self.ff_widths[layer] if self.ff_widths else self.ff_width,
+            head_counts=(),
             head_widths=(),
             ff_widths=(),
         )
