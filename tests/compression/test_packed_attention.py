@@ -97,7 +97,7 @@ def test_calibration_maps_the_visible_range_linearly():
     hidden = torch.zeros(2, 1, 4, 9, dtype=torch.bool)
     hidden[1, :, :, 6:] = True
     hidden[0, :, 0] = True
-    got = calibrated(logits, hidden, 3.0)
+    got = calibrated(logits, ~hidden, 3.0)
     for at in [(0, 1, 2), (1, 2, 3)]:
         own = ~hidden[at[0], 0, at[2]]
         before, after = logits[at][own], got[at][own]
@@ -109,7 +109,7 @@ def test_calibration_maps_the_visible_range_linearly():
         )
     assert torch.equal(got[0, :, 0], logits[0, :, 0]), "nothing to see, nothing to map"
     flat = torch.full((1, 1, 1, 4), 2.0)
-    assert torch.equal(calibrated(flat, torch.zeros(1, dtype=torch.bool), 3.0), flat)
+    assert torch.equal(calibrated(flat, torch.ones(1, dtype=torch.bool), 3.0), flat)
 
 
 def test_a_later_call_packs_a_block_of_its_own():

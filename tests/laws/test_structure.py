@@ -66,7 +66,7 @@ def test_no_file_is_a_drawer():
 
 
 def test_nothing_is_left_for_later():
-    words = ("TO" + "DO", "FIX" + "ME", "X" + "XX", "HA" + "CK", "NotImplementedError")
+    words = ("TO" + "DO", "FIX" + "ME", "X" + "XX", "HA" + "CK", "raise NotImplementedError")
     left = [
         f"{name_of(path)}:{number}"
         for path in FILES
@@ -130,13 +130,17 @@ def test_attention_is_computed_in_one_place():
     assert not wrong
 
 
+REQUESTS = {"compression/evidence.py"}
+"""Not answers: a closed list of what a scorer may ask for, told apart by who can give it."""
+
+
 def dataclass_names() -> set[str]:
     """Names of the values that a system is written in."""
     folders = {"spec", "systems", *ROOMS}
     return {
         node.name
         for path, tree in TREES.items()
-        if path.parts[0] in folders
+        if path.parts[0] in folders and path.as_posix() not in REQUESTS
         for node in ast.walk(tree)
         if isinstance(node, ast.ClassDef)
         and any("dataclass" in ast.dump(decorator) for decorator in node.decorator_list)

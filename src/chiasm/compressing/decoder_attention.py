@@ -8,6 +8,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from chiasm.compressing.rows import Rows
+from chiasm.layers import logits_over, softmax_over
 
 
 @dataclass(frozen=True)
@@ -65,8 +66,8 @@ def weighed(
     if past is not None:
         k = torch.cat([past.to(k), k], 1)
     k = k.repeat_interleave(q.shape[0] // k.shape[0], 0)
-    products = ((q @ k.mT).float() * scale).masked_fill(~seen, -torch.inf)
-    return (products if logits else products.softmax(-1))[..., before:]
+    products = (q @ k.mT).float() * scale
+    return (logits_over if logits else softmax_over)(products, seen)[..., before:]
 
 
 def _turn(x: Float[Tensor, "row head width"], cosine: Tensor, sine: Tensor) -> Tensor:

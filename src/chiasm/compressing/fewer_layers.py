@@ -4,11 +4,13 @@ from typing import Any, Protocol
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import linear, scaled_dot_product_attention
+from torch.nn.functional import linear
 
 from chiasm.compression.heads import without_visual
 from chiasm.compression.narrowed import first_units, heads_of
 from chiasm.compression.operations import VisualOperations
+from chiasm.layers import attend, softmax_over
+from chiasm.stream import Permission
 
 
 class Context(Protocol):
@@ -78,13 +80,13 @@ class LayerOperations:
                 rows = chosen.nonzero().flatten()
                 q = self._query(hidden[batch, rows], heads, cosine[batch, rows], sine[batch, rows])
                 of = heads // self.groups
-                read = scaled_dot_product_attention(
-                    q,
-                    k[batch, of],
-                    v[batch, of],
-                    attn_mask=seen[batch, rows],
+                read = attend(
+                    q[None],
+                    k[batch, of][None],
+                    v[batch, of][None],
+                    Permission(dense=seen[batch, rows][None]),
                     scale=attention.scaling,
-                )
+                )[0]
                 out = attention.o_proj.weight.unflatten(1, (-1, attention.head_dim))[:, heads]
                 flat = read.transpose(0, 1).flatten(1)
                 made[batch, rows] = linear(flat, out.flatten(1), attention.o_proj.bias)
@@ -133,7 +135,7 @@ class LayerOperations:
             k, v = told["past_key_values"].update(k, v, attention.layer_idx)
         k, v = (x.repeat_interleave(self.groups, 1) for x in (k, v))
         products = (q @ k.mT) * attention.scaling
-        weights = products.masked_fill(~context.seen.unsqueeze(1), -torch.inf).softmax(-1)
+        weights = softmax_over(products, context.seen.unsqueeze(1))
         read = without_visual(weights, context.columns, self.active) @ v
         if context.visual is not None:
             gone = context.visual[:, None, :, None] & ~self.active[None, :, None, None]

@@ -1,6 +1,5 @@
 """The looks that reducers need, taken while the host's encoder runs."""
 
-import math
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -147,7 +146,7 @@ def _stride(inside: Tensor) -> float:
 
 
 def _least(values: Tensor) -> float:
-    return float(values.min()) if values.numel() else -math.inf
+    return float(values.min()) if values.numel() else 0.0
 
 
 def told_of(args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:

@@ -33,7 +33,7 @@ class Scaled:
 
     def ends(self, rows: Tensor, valid: Tensor) -> tuple[Tensor, Tensor]:
         low = rows.masked_fill(~valid, float("inf")).amin(-2)
-        high = rows.masked_fill(~valid, float("-inf")).amax(-2)
+        high = rows.masked_fill(~valid, -torch.finfo(rows.dtype).max).amax(-2)
         some = valid.any(-2)
         return (low * self.scale).where(some, 0.0), (high * self.scale).where(some, 0.0)
 

@@ -19,6 +19,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from chiasm.compression.quantised import Piece, Quantised
+from chiasm.layers import softmax_over
 
 CODES, LOGITS = 2**22, 2**24
 """How many codes and logits are numbers at a time: what bounds the memory of a read."""
@@ -101,7 +102,7 @@ def _attend(
     wide = torch.promote_types(q.dtype, torch.float32)
     asks = q.to(wide).unflatten(1, (kv_heads, groups)).flatten(2, 3)
     columns = torch.cat([*(block.column for block in packed), plain.column], 1)
-    hidden = ~visible(columns, seen, q.shape[2])[:, None, None]
+    shown = visible(columns, seen, q.shape[2])[:, None, None]
 
     def by_query(logits: Tensor) -> Tensor:
         return logits.unflatten(2, (groups, -1))
@@ -111,10 +112,9 @@ def _attend(
     logits = by_query(torch.cat(quantised, -1)) if quantised else None
     own = by_query(asks @ plain.keys.to(wide).transpose(-1, -2))
     if logits is not None:
-        logits = calibrated(logits, hidden[..., :first], calibration)
+        logits = calibrated(logits, shown[..., :first], calibration)
         own = torch.cat([logits, own], -1)
-    weights = own.masked_fill(hidden, float("-inf")).softmax(-1).masked_fill(hidden, 0.0)
-    weights = weights.flatten(2, 3)
+    weights = softmax_over(own, shown).flatten(2, 3)
     read = weights[..., first:] @ plain.values.to(wide)
     start = 0
     for block in packed:
@@ -146,13 +146,14 @@ def _read(weights: Tensor, piece: Piece) -> Tensor:
 
 
 def calibrated(
-    logits: Float[Tensor, "*at row"], hidden: Bool[Tensor, "*#at row"], offset: float
+    logits: Float[Tensor, "*at row"], shown: Bool[Tensor, "*#at row"], offset: float
 ) -> Float[Tensor, "*at row"]:
     """[min, max] of the visible logits mapped linearly to [min, max - offset]."""
     if not offset or not logits.shape[-1]:
         return logits
-    low = logits.masked_fill(hidden, float("inf")).amin(-1, keepdim=True)
-    high = logits.masked_fill(hidden, float("-inf")).amax(-1, keepdim=True)
+    most = torch.finfo(logits.dtype).max
+    low = logits.masked_fill(~shown, most).amin(-1, keepdim=True)
+    high = logits.masked_fill(~shown, -most).amax(-1, keepdim=True)
     spread = high - low
     share = (logits - low) / spread.where(spread > 0, 1.0)
     return (low + share * (spread - offset)).where(spread > 0, logits)
@@ -184,10 +185,9 @@ def attend_packed_slowly(
     values = torch.cat([*(block.values.values() for block in packed), plain.values], 2)
     columns = torch.cat([*(block.column for block in packed), plain.column], 1)
     first = columns.shape[1] - plain.column.shape[1]
-    hidden = ~visible(columns, seen, q.shape[2])[:, None]
+    shown = visible(columns, seen, q.shape[2])[:, None]
     scores = q @ keys.repeat_interleave(repeats, 1).transpose(-1, -2)
     scores = scores * (scale if scale is not None else q.shape[-1] ** -0.5)
-    visual = calibrated(scores[..., :first], hidden[..., :first], calibration)
+    visual = calibrated(scores[..., :first], shown[..., :first], calibration)
     scores = torch.cat([visual, scores[..., first:]], -1)
-    weights = scores.masked_fill(hidden, float("-inf")).softmax(-1).masked_fill(hidden, 0.0)
-    return weights @ values.repeat_interleave(repeats, 1)
+    return softmax_over(scores, shown) @ values.repeat_interleave(repeats, 1)

@@ -2,8 +2,8 @@
 
 Weights and pixels are `chiasm.cost.hollow` tensors, which say that they are on the CPU; what is
 computed from them is hollow again. Tables of rows are real, so that everything the engine decides
-by looking at them (layouts, masks, counts) is decided as it would be. Bytes are followed from birth to
-release as in `chiasm.cost.memory`, of storages that were never filled.
+by looking at them (layouts, masks, counts) is decided as it would be. Bytes are followed from birth
+to release as in `chiasm.cost.memory`, of storages that were never filled.
 """
 
 from collections.abc import Iterator, Mapping

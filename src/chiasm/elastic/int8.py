@@ -84,7 +84,7 @@ class Int8Matrix(Tensor):
     ) -> Any:
         if func is torch.ops.aten.detach.default:
             return args[0]
-        raise NotImplementedError(f"an int8 matrix is only multiplied, not used in {func}")
+        raise TypeError(f"an int8 matrix is only multiplied, not used in {func}")
 
 
 class _Watched(TorchFunctionMode):

@@ -4,7 +4,9 @@ from chiasm.layers.attention import (
     attend,
     attend_slowly,
     attention_map,
+    logits_over,
     merge_heads,
+    softmax_over,
     split_heads,
 )
 from chiasm.layers.feedforward import FeedForward, GatedMLP, normed_feed_forward
@@ -44,6 +46,8 @@ __all__ = [
     "attend",
     "attend_slowly",
     "attention_map",
+    "logits_over",
+    "softmax_over",
     "cut",
     "grouped_mm",
     "grouped_mm_slowly",

@@ -6,7 +6,7 @@ from typing import Any, cast
 
 import torch
 import torch.nn.functional as F
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch import Tensor
 from torch.nn.attention.flex_attention import flex_attention
 
@@ -66,8 +66,21 @@ def attention_map(
     scores = scores * q.shape[-1] ** -0.5
     if permission.dense is None:
         return scores.softmax(-1)
-    hidden = ~permission.dense.unsqueeze(1)
-    return scores.masked_fill(hidden, float("-inf")).softmax(-1).masked_fill(hidden, 0.0)
+    return softmax_over(scores, permission.dense.unsqueeze(1))
+
+
+def logits_over(
+    scores: Float[Tensor, "*at key"], permitted: Bool[Tensor, "*#at key"]
+) -> Float[Tensor, "*at key"]:
+    """The scores, -inf where a pair is not permitted."""
+    return scores.masked_fill(~permitted, float("-inf"))
+
+
+def softmax_over(
+    scores: Float[Tensor, "*at key"], permitted: Bool[Tensor, "*#at key"]
+) -> Float[Tensor, "*at key"]:
+    """The softmax over the permitted keys alone; zeros where none is."""
+    return logits_over(scores, permitted).softmax(-1).masked_fill(~permitted, 0.0)
 
 
 def attend_slowly(
@@ -82,6 +95,4 @@ def attend_slowly(
     repeats = q.shape[1] // k.shape[1]
     k, v = k.repeat_interleave(repeats, 1), v.repeat_interleave(repeats, 1)
     scores = q @ k.transpose(-1, -2) * (scale if scale is not None else q.shape[-1] ** -0.5)
-    hidden = ~permitted.unsqueeze(1)
-    weights = scores.masked_fill(hidden, float("-inf")).softmax(-1)
-    return weights.masked_fill(hidden, 0.0) @ v
+    return softmax_over(scores, permitted.unsqueeze(1)) @ v
