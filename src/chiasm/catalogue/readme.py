@@ -20,6 +20,7 @@ from chiasm.catalogue.evidence import GRADES, OUTCOMES, grade, outcomes
 from chiasm.catalogue.rows import Row, rows
 from chiasm.errors import ChiasmError, Misuse
 from chiasm.evaluation.committed import results_block
+from chiasm.evaluation.committed_compress import compress_block
 from chiasm.evaluation.committed_effects import effects_block
 from chiasm.evaluation.committed_files import table
 from chiasm.evaluation.committed_ratios import ratios_block
@@ -95,6 +96,7 @@ BLOCKS: dict[str, Callable[[], str]] = {
     "systems": systems_block,
     "results": lambda: results_block(REPOSITORY / "results"),
     "ratios": lambda: ratios_block(REPOSITORY / "results"),
+    "compress": lambda: compress_block(REPOSITORY / "results"),
     "effects": lambda: effects_block(REPOSITORY / "results"),
 }
 

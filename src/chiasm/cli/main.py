@@ -9,6 +9,7 @@ import typer
 from chiasm.cli import data, weights
 from chiasm.cli.ask import ask
 from chiasm.cli.compare import compare
+from chiasm.cli.compress import compress
 from chiasm.cli.cost import cost
 from chiasm.cli.explain import explain
 from chiasm.cli.fit import fit
@@ -25,7 +26,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-for verb in (systems, show, explain, cost, fit, train, compare, ask, generate, parity):
+for verb in (systems, show, explain, cost, fit, train, compare, compress, ask, generate, parity):
     app.command()(verb)
 app.add_typer(weights.app, name="weights")
 app.add_typer(data.app, name="data")

@@ -1,8 +1,10 @@
 """Measured prefill time: prompt in, scores of the next token out."""
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import partial
 from statistics import median
+from typing import TypeVar
 
 import torch
 from torch import Tensor
@@ -10,6 +12,9 @@ from torch import Tensor
 from chiasm.backbone import Cache, GrowingCache
 from chiasm.model import Model
 from chiasm.stream import Inputs
+
+Key = TypeVar("Key")
+Found = TypeVar("Found")
 
 
 @torch.inference_mode()
@@ -47,26 +52,39 @@ def samples(
     """Every measured time, in seconds, in the order in which they were taken."""
     if repeats < 1:
         raise ValueError(f"a median of {repeats} measurements is none; measure at least once")
-    times: dict[str, list[float]] = {name: [] for name in models}
     modes = {name: model.training for name, model in models.items()}
-    for turn in range(warm_up + repeats):
+    for model in models.values():
+        model.eval()
+    runs = {name: partial(_once, model, inputs[name]) for name, model in models.items()}
+    try:
+        return in_turn(runs, repeats, warm_up)
+    finally:
         for name, model in models.items():
-            model.eval()
-            seconds = _once(model, inputs[name])
             model.train(modes[name])
+
+
+def in_turn(
+    runs: Mapping[Key, Callable[[], Found]], repeats: int, warm_up: int = 1
+) -> dict[Key, list[Found]]:
+    """What each run found, side by side: A, B, …, A, B, …, the first `warm_up` turns left out."""
+    found: dict[Key, list[Found]] = {name: [] for name in runs}
+    for turn in range(warm_up + repeats):
+        for name, run in runs.items():
+            one = run()
             if turn >= warm_up:
-                times[name].append(seconds)
-    return times
+                found[name].append(one)
+    return found
 
 
 def _once(model: Model, inputs: Inputs) -> float:
-    _wait(model)
+    wait(model)
     start = time.perf_counter()
     prefill(model, inputs)
-    _wait(model)
+    wait(model)
     return time.perf_counter() - start
 
 
-def _wait(model: Model) -> None:
+def wait(model: Model) -> None:
+    """Until the model's device has done what it was told."""
     if model.device.type == "cuda":
         torch.cuda.synchronize(model.device)

@@ -7,10 +7,10 @@ from jaxtyping import Bool, Float
 from PIL import Image
 from torch import Tensor
 
-from chiasm.data.example import Drawing, Picture
+from chiasm.data.example import Drawing, Example, Picture
 from chiasm.data.media import read_image
 from chiasm.data.pixels import Pixels
-from chiasm.spec import View
+from chiasm.spec import Size, View
 
 
 def picture(source: Picture) -> Image.Image:
@@ -18,6 +18,14 @@ def picture(source: Picture) -> Image.Image:
     if isinstance(source, Image.Image):
         return source
     return source.draw() if isinstance(source, Drawing) else read_image(source)
+
+
+def image_size(example: Example) -> Size:
+    """(height, width) of the example's first image; the least there is without one."""
+    if not example.images:
+        return 1, 1
+    image = picture(example.images[0])
+    return image.height, image.width
 
 
 def view_pixels(

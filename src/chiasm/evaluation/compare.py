@@ -14,7 +14,7 @@ from chiasm.catalogue.provenance import machine, shareable
 from chiasm.cost import alternating, count, peak_memory
 from chiasm.cost.latency import prefill
 from chiasm.data.example import Dataset, Example
-from chiasm.data.views import picture
+from chiasm.data.views import image_size, picture
 from chiasm.errors import Misuse
 from chiasm.evaluation.baselines import majority
 from chiasm.evaluation.plots import require_matplotlib
@@ -22,7 +22,7 @@ from chiasm.evaluation.predict import Prediction, predict
 from chiasm.evaluation.report import examples_to_show, page
 from chiasm.evaluation.result import Result, Score
 from chiasm.hub import Checkpoint, open_checkpoint
-from chiasm.spec import Scale, Size, geometry, system
+from chiasm.spec import Scale, geometry, system
 from chiasm.stream import Inputs
 from chiasm.training import Budget, train
 from chiasm.training.metrics import read as read_metrics
@@ -121,8 +121,7 @@ def _measured(
     results = []
     for slug, checkpoint in opened.items():
         model, inputs = checkpoint.model.eval(), prompts[slug]
-        text = int((inputs.table.modality == 0).sum())
-        size = _size(asked[0])
+        text, size = int((inputs.table.modality == 0).sum()), image_size(asked[0])
         bill = count(model.answers, text=text, image_size=size, dtype="fp32", name=slug)
         curve = read_metrics(folders[slug])
         with torch.inference_mode():
@@ -145,14 +144,6 @@ def _measured(
             )
         )
     return results
-
-
-def _size(example: Example) -> Size:
-    """(height, width) of the example's first image; the least there is without one."""
-    if not example.images:
-        return 1, 1
-    image = picture(example.images[0])
-    return image.height, image.width
 
 
 def _prompt(checkpoint: Checkpoint, example: Example) -> Inputs:

@@ -1,4 +1,4 @@
-"""The plots of a report, as SVG: accuracy against FLOPs, and loss curves."""
+"""The plots of a report, as SVG: accuracy against cost, and loss curves."""
 
 import io
 from collections.abc import Mapping, Sequence
@@ -40,6 +40,31 @@ def accuracy_against_flops(results: Sequence[Result], majority: Score) -> str:
     axes.set_xlabel("prefill FLOPs (decoder and projectors)")
     axes.set_ylabel("accuracy, %")
     axes.legend(fontsize="small")
+    axes.grid(alpha=0.3)
+    return _svg(figure)
+
+
+def accuracy_of_budgets(
+    lines: Mapping[str, Sequence[tuple[float, float]]], whole: tuple[float, float], measure: str
+) -> str:
+    """Each method's (cost, accuracy) at its budgets, joined, beside the full model's.
+
+    `measure` names the cost; the full model is a star, and a dotted line at its accuracy.
+    """
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(8.0, 5.0), layout="constrained")
+    axes = figure.subplots()
+    for at, (method, points) in enumerate(lines.items()):
+        costs, accuracies = zip(*sorted(points), strict=True)
+        shares = [100 * accuracy for accuracy in accuracies]
+        marker, style = "osD^v<>pPX"[at % 10], ("-", "--", ":")[at // 10 % 3]
+        axes.plot(costs, shares, marker=marker, linestyle=style, label=method, linewidth=1.0)
+    axes.plot(whole[0], 100 * whole[1], "k*", markersize=12, label="full model")
+    axes.axhline(100 * whole[1], color="grey", linestyle=":")
+    axes.set_xlabel(measure)
+    axes.set_ylabel("accuracy, %")
+    axes.legend(fontsize="x-small", ncols=2)
     axes.grid(alpha=0.3)
     return _svg(figure)
 

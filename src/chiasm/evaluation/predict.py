@@ -1,6 +1,6 @@
 """Predictions: every question of a data set answered by generation, packed where the system can."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 
 from chiasm.data.collate import Collator
@@ -31,14 +31,16 @@ def predict(
     *,
     batch: int = 64,
     max_new: int = 8,
+    stop: Collection[int] = (),
     progress: Callable[[int], None] | None = None,
 ) -> Iterator[Prediction]:
     """Greedy answers to every turn of independent examples, and to the last turn of conversations.
 
-    `progress` is told how many examples are done.
+    `stop` are ids that end an answer beside the template's. `progress` is told, after each batch,
+    how many examples are done.
     """
     was_training = model.training
-    stop = stop_ids(collator)
+    stop = tuple(dict.fromkeys((*stop_ids(collator), *stop)))
     model.eval()
     try:
         for first in range(0, len(examples), batch):

@@ -8,27 +8,11 @@ from dataclasses import dataclass
 
 from chiasm.data.example import Example
 from chiasm.data.views import picture
+from chiasm.evaluation.document import document, filled
 from chiasm.evaluation.plots import accuracy_against_flops, loss_curves
 from chiasm.evaluation.predict import Prediction
 from chiasm.evaluation.result import Result, Score
 from chiasm.evaluation.table import HEAD, rows
-
-_STYLE = """
-body { font: 15px/1.5 system-ui, sans-serif; margin: 2rem auto; max-width: 68rem; padding: 0 1rem;
-       color: #1c1c1e; background: #fff; }
-h1 { font-size: 1.5rem; } h2 { font-size: 1.15rem; margin-top: 2.2rem; }
-.wide { overflow-x: auto; }
-table { border-collapse: collapse; width: 100%; font-variant-numeric: tabular-nums; }
-th, td { padding: .35rem .6rem; border-bottom: 1px solid #ddd; text-align: right;
-         white-space: nowrap; }
-th:first-child, td:first-child, .left td, .left th { text-align: left; }
-td.right { background: #e4f5e6; } td.wrong { background: #fbe6e6; }
-td.asked { white-space: normal; min-width: 14rem; }
-.plots { display: flex; flex-wrap: wrap; gap: 1rem; } .plots svg { max-width: 32rem; height: auto; }
-img { width: 64px; height: 64px; object-fit: contain; image-rendering: pixelated; }
-footer { margin-top: 2rem; color: #666; font-size: .85rem; }
-code { background: #f3f3f5; padding: .1rem .3rem; }
-"""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,32 +57,18 @@ def page(
     facts: Mapping[str, str],
 ) -> str:
     """The page as one HTML text; images and plots are inside it."""
-    listed = "".join(
-        f"<dt><b>{html.escape(name)}</b></dt><dd>{html.escape(value)}</dd>"
-        for name, value in facts.items()
-    )
-    return (
-        f'<!doctype html><html lang="en"><head><meta charset="utf-8">'
-        f'<meta name="viewport" content="width=device-width, initial-scale=1">'
-        f"<title>{html.escape(title)}</title><style>{_STYLE}</style></head><body>"
-        f"<h1>{html.escape(title)}</h1>"
-        f'<div class="wide">{_table(rows(results, majority))}</div>'
+    body = (
+        f"{filled(HEAD, rows(results, majority))}"
         f'<h2>Accuracy against cost, and loss</h2><div class="plots">'
         f"{accuracy_against_flops(results, majority)}{loss_curves(curves)}</div>"
         f"<h2>{len(shown)} examples</h2>"
         f'<div class="wide">{_examples(shown, [result.system for result in results])}</div>'
-        f"<h2>How this was made</h2><dl>{listed}</dl>"
-        f"<footer>Prefill FLOPs: 2 a multiply-add, dense attention pairs, decoder and projectors; "
-        f"no vision encoder, no head. Intervals: Wilson, 95%.</footer></body></html>\n"
     )
-
-
-def _table(body: Sequence[Sequence[str]]) -> str:
-    head = "".join(f"<th>{html.escape(name)}</th>" for name in HEAD)
-    lines = "".join(
-        "<tr>" + "".join(f"<td>{html.escape(cell)}</td>" for cell in row) + "</tr>" for row in body
+    footer = (
+        "Prefill FLOPs: 2 a multiply-add, dense attention pairs, decoder and projectors; "
+        "no vision encoder, no head. Intervals: Wilson, 95%."
     )
-    return f"<table><thead><tr>{head}</tr></thead><tbody>{lines}</tbody></table>"
+    return document(title, body, facts, footer)
 
 
 def _examples(shown: Sequence[Shown], systems: Sequence[str]) -> str:
