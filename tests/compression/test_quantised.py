@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from chiasm.compression.bits import pack, unpack
-from chiasm.compression.endpoints import Quantiles, Scaled
+from chiasm.compression.endpoints import Endpoints, Quantiles, Scaled
 from chiasm.compression.quantised import Codec, quantise
 from chiasm.errors import Misuse
 
@@ -108,6 +108,26 @@ def test_constant_channels_are_exact():
     rows = torch.full((1, 2, 9, 3), 0.7)
     got = quantise(rows, torch.ones(1, 9, dtype=torch.bool), Codec(bits=1))
     assert torch.equal(got.values(), rows)
+
+
+@pytest.mark.evidence(slug="visual-kv-quant", grade="lawful")
+def test_clipping_pays_for_centred_bells_at_one_bit_only():
+    """576 normal values span about 6.2 deviations; two codes are best 1.6 apart: scales of 0.26.
+    So 0.3 beats 0.5 beats min and max at 1 bit, and clipping loses at 4.
+    """
+    generator = torch.Generator().manual_seed(3)
+    rows = torch.randn(1, 3, 576, 61, generator=generator)
+    valid = torch.ones(1, 576, dtype=torch.bool)
+
+    def error(bits: int, endpoints: Endpoints) -> float:
+        made = quantise(rows, valid, Codec(bits=bits, endpoints=endpoints)).values()
+        return float((made - rows).square().mean())
+
+    one = [error(1, Scaled(scale)) for scale in (0.26, 0.3, 0.5, 1.0)]
+    assert one == sorted(one)
+    assert one[0] < 0.37 + 0.01, "the least error of two codes is 1 - 2 / pi"
+    assert error(1, Quantiles()) < one[2]
+    assert error(4, Scaled(1.0)) < error(4, Scaled(0.5))
 
 
 @pytest.mark.evidence(slug="visual-kv-quant", grade="lawful")

@@ -2,5 +2,14 @@
 
 from chiasm.compressing.context import Compressed, compress
 from chiasm.compressing.fewer import FewerOperations, fewer_operations
+from chiasm.compressing.packed_layer import cache_bytes
+from chiasm.compressing.visual_cache import VisualCache
 
-__all__ = ["Compressed", "FewerOperations", "compress", "fewer_operations"]
+__all__ = [
+    "Compressed",
+    "FewerOperations",
+    "VisualCache",
+    "cache_bytes",
+    "compress",
+    "fewer_operations",
+]

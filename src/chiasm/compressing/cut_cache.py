@@ -28,6 +28,10 @@ class CutLayer(DynamicLayer):
         self.seen = seen
         return self.columns
 
+    def earlier_keys(self) -> Tensor | None:
+        """Keys of the rows held, as tensors."""
+        return self.keys
+
     def get_seq_length(self) -> int:
         return self.seen
 

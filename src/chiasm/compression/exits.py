@@ -2,11 +2,13 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
+from chiasm.compression.uses import Axis, Means, Uses
 from chiasm.errors import Misuse
 from chiasm.spec import Work
 
@@ -24,6 +26,14 @@ class EarlyExits:
     """
 
     every: int
+
+    uses: ClassVar[Uses] = Uses(
+        changes=frozenset({Axis.DEPTH}),
+        removes={
+            Means.CACHED_STEPS: "ids leave early one at a time, and the rows before are run again",
+            Means.EVERY_LAYER: "a row that left has no keys behind its exit",
+        },
+    )
 
     @property
     def of_tokens(self) -> bool:

@@ -1,7 +1,7 @@
 """A published method: reducers for a host of some shape, at a demanded budget; by name."""
 
 import difflib
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -87,7 +87,7 @@ def register_method(name: str) -> Callable[[type], type]:
 
 def methods() -> dict[str, Callable[..., Method]]:
     """All methods by name, in alphabetical order."""
-    _load()
+    load_methods()
     return dict(sorted(_methods.items()))
 
 
@@ -97,15 +97,20 @@ def method(name: str, *, keep: float, **settings: object) -> Method:
     Raises:
         Misuse: no such method or setting, or `keep` is not in (0, 1].
     """
-    _load()
-    if name not in _methods:
-        near = difflib.get_close_matches(name, _methods, n=3, cutoff=0.4) or sorted(_methods)
-        raise Misuse(f"unknown compression method {name!r}; did you mean {', '.join(near)}?")
+    load_methods()
+    check_name(name, _methods)
     check_keep(keep)
     try:
         return _methods[name](keep=keep, **settings)
     except TypeError as error:
         raise Misuse(f"{name}: {error}") from error
+
+
+def check_name(name: str, known: Collection[str]) -> None:
+    """Refuse a name that is not known, with the nearest ones."""
+    if name not in known:
+        near = difflib.get_close_matches(name, known, n=3, cutoff=0.4) or sorted(known)
+        raise Misuse(f"unknown compression method {name!r}; did you mean {', '.join(near)}?")
 
 
 def check_keep(keep: float) -> None:
@@ -151,7 +156,8 @@ def two_stages(keep: float, layer: int, depth: int, later: float) -> tuple[float
     return 1.0, (keep * depth - layer) / (depth - layer)
 
 
-def _load() -> None:
+def load_methods() -> None:
+    """Enter everything that the files of `methods/` register."""
     import importlib
     import pkgutil
 

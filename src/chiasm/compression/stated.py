@@ -21,7 +21,8 @@ def stated_methods(text: str) -> tuple[Method, ...]:
     return tuple(_one(part.strip()) for part in text.split("+"))
 
 
-def _one(text: str) -> Method:
+def stated(text: str) -> tuple[str, dict[str, object]]:
+    """Name and settings of `name:key=value,key=value`."""
     name, _, listed = map(str.strip, text.partition(":"))
     settings: dict[str, object] = {}
     for pair in filter(None, map(str.strip, re.split(_COMMA, listed))):
@@ -31,6 +32,11 @@ def _one(text: str) -> Method:
         if key in settings:
             raise Misuse(f"{text}: {key} is given twice")
         settings[key] = _value(value)
+    return name, settings
+
+
+def _one(text: str) -> Method:
+    name, settings = stated(text)
     keep = settings.pop("keep", None)
     if not name or isinstance(keep, bool) or not isinstance(keep, int | float):
         raise Misuse(

@@ -1,0 +1,67 @@
+"""What can run beside a method of tokens: members that change precision, by name."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+from chiasm.compression.method import load_methods
+from chiasm.compression.uses import Uses
+from chiasm.compression.visual_kv import VisualKV
+from chiasm.errors import Misuse
+
+
+@dataclass(frozen=True, kw_only=True)
+class WeightCodec:
+    """The decoder's matrices as whole numbers, a scale for each output channel."""
+
+    bits: int = 8
+
+
+@dataclass(frozen=True, kw_only=True)
+class Precision:
+    """What a host holds less exactly; None: as it is."""
+
+    visual_kv: VisualKV | None = None
+    weights: WeightCodec | None = None
+
+
+class Companion(Protocol):
+    """A frozen value: the published settings where none are given."""
+
+    @property
+    def uses(self) -> Uses: ...
+
+    def precision(self) -> Precision: ...
+
+
+_companions: dict[str, Callable[..., Companion]] = {}
+
+
+def register_companion(name: str) -> Callable[[type], type]:
+    """Enter a companion's class under its name."""
+
+    def enter(made: type) -> type:
+        if name in _companions:
+            raise ValueError(f"companion {name!r} is registered twice")
+        _companions[name] = made
+        return made
+
+    return enter
+
+
+def companions() -> dict[str, Callable[..., Companion]]:
+    """All companions by name, in alphabetical order."""
+    load_methods()
+    return dict(sorted(_companions.items()))
+
+
+def companion(name: str, **settings: object) -> Companion:
+    """The companion of this name.
+
+    Raises:
+        Misuse: it has no such setting.
+    """
+    try:
+        return companions()[name](**settings)
+    except TypeError as error:
+        raise Misuse(f"{name}: {error}") from error
