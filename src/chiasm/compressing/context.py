@@ -10,9 +10,9 @@ from chiasm.compressing.hosted import HostReducing
 from chiasm.compressing.hosts import host_of
 from chiasm.compressing.own import OwnReducing, shape_of
 from chiasm.compressing.rows import masks_of
+from chiasm.compressing.weights import check_weights
+from chiasm.compression.composed import Member, composed
 from chiasm.compression.evidence import Look, reads_question
-from chiasm.compression.method import Method, check_keep
-from chiasm.compression.method import method as method_of
 from chiasm.compression.reducer import Reducer
 from chiasm.errors import Misuse
 from chiasm.model import Model
@@ -65,7 +65,7 @@ class Compressed:
 
 def compress(
     model: nn.Module,
-    method: str | Method,
+    method: str | Member | Sequence[str | Member],
     *,
     keep: float | None = None,
     prefix_caching: bool = False,
@@ -78,38 +78,42 @@ def compress(
         model: one of chiasm's own whose pictures are rows of the sequence, or a transformers
             model: LLaVA, LLaVA-NeXT, LLaVA-OneVision, Qwen2-VL, Qwen2.5-VL,
             Qwen3-VL, InternVL, Idefics3, SmolVLM.
-        method: a registered method's name, or one made by hand.
+        method: a registered method's name, or one made by hand; or several members that are to run
+            together, such as `["vscan:keep=0.1", "visual-kv-quant:bits=1", "int8-weights"]`: at
+            most one method of tokens, and companions.
         keep: share of visual tokens alive, averaged over the decoder's layers, in (0, 1].
         prefix_caching: whether caches filled here are to serve other questions.
         execution: `MASKED` hides rows instead of dropping them: the slow reference.
         settings: the method's own.
 
     Raises:
-        Misuse: an unknown method, setting or architecture; a budget that is no share, or that the
-            method cannot meet here; a method that reads the question, with `prefix_caching`; a
-            look that the model's encoder cannot give. All before anything is allocated.
+        Misuse: an unknown method, setting or architecture; members that cannot run together; a
+            budget that is no share, or that the method cannot meet here; a method that reads the
+            question, with `prefix_caching`; a look that the model's encoder cannot give. All before
+            anything is allocated.
     """
-    if isinstance(method, str):
-        made = method_of(method, keep=1.0 if keep is None else keep, **settings)
-    elif keep is not None or settings:
-        raise Misuse("a method made by hand has its own keep and settings")
-    else:
-        made = method
-    check_keep(made.keep)
+    made = composed(method, keep=keep, settings=settings)
     masked = execution is Execution.MASKED
+    if made.precision.weights is not None:
+        check_weights()
     if isinstance(model, Model):
-        reducers = () if made.keep == 1 else made.reducers(shape_of(model))
+        if made.precision.visual_kv is not None or made.precision.weights is not None:
+            raise Misuse(
+                f"{made.name} changes the precision of a transformers model; one of ours packs "
+                f"visual keys in its cache (chiasm.backbone.VisualCache)"
+            )
+        reducers = made.reducers(shape_of(model))
         looks = looks_of(reducers)
         attached: Attached = OwnReducing(model, reducers, looks, masked=masked)
     else:
         host = host_of(model)
-        reducers = () if made.keep == 1 else made.reducers(host.shape)
+        reducers = made.reducers(host.shape)
         looks = looks_of(reducers)
-        attached = HostReducing(host, reducers, looks, masked=masked)
+        attached = HostReducing(host, reducers, looks, masked=masked, precision=made.precision)
         masks_of(host.decoder.config._attn_implementation)  # type: ignore[union-attr]
     if prefix_caching and reads_question(looks):
         raise Misuse(
-            f"{method} keeps what the question asks for, so its caches cannot serve another "
+            f"{made.name} keeps what the question asks for, so its caches cannot serve another "
             f"question (prefix_caching=True); use a method that does not read the text"
         )
     return Compressed(attached)

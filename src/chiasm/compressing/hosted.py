@@ -10,8 +10,11 @@ from torch import Tensor, nn
 
 from chiasm.compressing.host import Host, Medium
 from chiasm.compressing.looking import Looking, told_of
+from chiasm.compressing.packed_reading import packed_attention
 from chiasm.compressing.reducing import Reducing
 from chiasm.compressing.sample import Sample, samples_of
+from chiasm.compressing.weights import quantised_weights
+from chiasm.compression.companion import Precision
 from chiasm.compression.evidence import Encoded, Look, reads_question
 from chiasm.compression.reducer import Reducer
 from chiasm.errors import Misuse
@@ -23,8 +26,15 @@ class HostReducing:
     """The reducers of one context on one transformers model."""
 
     def __init__(
-        self, host: Host, reducers: Sequence[Reducer], looks: Sequence[Look], *, masked: bool
+        self,
+        host: Host,
+        reducers: Sequence[Reducer],
+        looks: Sequence[Look],
+        *,
+        masked: bool,
+        precision: Precision | None = None,
     ) -> None:
+        self.precision = Precision() if precision is None else precision
         self.host, self.reducers, self.looks, self.masked = host, tuple(reducers), looks, masked
         self.kept: list[tuple[int, int]] = []
         self._names = list(signature(host.core.forward).parameters)
@@ -36,9 +46,14 @@ class HostReducing:
 
     def attach(self, stack: ExitStack) -> None:
         """Hook the model until the stack of callbacks is closed."""
-        if not self.reducers:
-            return
         host = self.host
+        layers: Any = host.decoder.layers
+        if self.precision.weights is not None:
+            stack.enter_context(quantised_weights(layers, self.precision.weights))
+        if self.precision.visual_kv is not None:
+            stack.enter_context(packed_attention(layers))
+        elif not self.reducers:
+            return
         stack.callback(self._forget)
 
         def before(module: nn.Module, hook: Hook) -> None:
@@ -53,7 +68,7 @@ class HostReducing:
         before(host.core, self._called)
         before(host.decoder, self._entering)
         stack.callback(host.decoder.register_forward_hook(self._left).remove)
-        for number, layer in enumerate(host.decoder.layers):  # type: ignore[arg-type]
+        for number, layer in enumerate(layers):
             before(layer, self._beginning(number))
         for block, looks in Looking(host, self.looks).block_hooks().items():
             before(block, self._watching(looks))
@@ -130,7 +145,14 @@ class HostReducing:
         looking, self._looking = self._looking, None
         if looking is not None and self._ids is not None:
             samples = samples_of(self._ids, looking.items())
-        self._reducing = Reducing(self.host, self.reducers, samples, told, masked=self.masked)
+        self._reducing = Reducing(
+            self.host,
+            self.reducers,
+            samples,
+            told,
+            masked=self.masked,
+            visual_kv=self.precision.visual_kv,
+        )
         self._reducing.enter(told)
         return args, told
 

@@ -10,10 +10,12 @@ from torch import Tensor, nn
 from chiasm.compressing.cut_cache import CutLayer, cut_from
 from chiasm.compressing.decoder_attention import HostAttention
 from chiasm.compressing.host import Host
+from chiasm.compressing.packed_layer import packed_from
 from chiasm.compressing.rows import Rows, everything, masks_of
 from chiasm.compressing.sample import Sample, reduced
 from chiasm.compressing.showing import Attends, Shown
 from chiasm.compression.reducer import Reducer
+from chiasm.compression.visual_kv import VisualKV
 from chiasm.errors import Misuse
 from chiasm.stream.table import packed
 
@@ -37,8 +39,10 @@ class Reducing:
         told: dict[str, Any],
         *,
         masked: bool,
+        visual_kv: VisualKV | None = None,
     ) -> None:
         self.host, self.masked, self.samples = host, masked, samples
+        self.visual_kv = visual_kv
         self.by_layer: dict[int, list[Reducer]] = {}
         for reducer in reducers if samples else ():
             self.by_layer.setdefault(reducer.site.layer, []).append(reducer)
@@ -58,6 +62,10 @@ class Reducing:
         """Which of the rows that entered the decoder each row is, once some went inside it."""
         self.counts = [(0, sum(len(sample) for sample in samples))]
         """Visual tokens of the batch from a layer on."""
+        self.visual = torch.zeros_like(self.rows.alive)
+        """Which of the call's own rows are visual."""
+        for number, sample in enumerate(samples):
+            self.visual[number, sample.rows] = True
         self._mask = masks_of(host.decoder.config._attn_implementation)  # type: ignore[union-attr]
         self._before: Attends | None = None
         """The attention of the layer before, where the next reducer may ask for it."""
@@ -103,7 +111,7 @@ class Reducing:
         """Look and cut before a layer, and change what it is told accordingly."""
         cache, entered = told.get("past_key_values"), dict(told)
         told.update(self._turned(entered))
-        held = self._held(cache, number)
+        held = self._held(cache, number) if self.by_layer else None
 
         def attends() -> HostAttention:
             tables = told["position_embeddings"]
@@ -116,9 +124,19 @@ class Reducing:
                 told.update(self._turned(entered))
                 here = here.now(told["hidden_states"], self.rows, attends())
         self._before = here.attends if number + 1 in self.by_layer else None
-        if self.cut or _is_cut(cache, number):
+        if self.visual_kv is not None and cache is not None:
+            self._pack(cache, number, told, self.visual_kv)
+        elif self.cut or _is_cut(cache, number):
             columns = self._columns(cache, number)
             told["attention_mask"] = self._mask(self.rows, columns, told["hidden_states"].dtype)
+
+    def _pack(self, cache: Any, number: int, told: dict[str, Any], how: VisualKV) -> None:
+        """Have the layer's visual rows packed; earlier ones are read under a mask of their own."""
+        layer = packed_from(cache, number, self._earlier() if self.past else None, how)
+        layer.awaiting(self.visual.gather(1, self.rows.index - self.past) & self.rows.alive)
+        columns = layer.extend(self.rows, self.past + self.length)
+        make = masks_of("sdpa") if layer.packed else self._mask
+        told["attention_mask"] = make(self.rows, columns, told["hidden_states"].dtype)
 
     def _turned(self, told: dict[str, Any]) -> dict[str, Any]:
         """Rotary tables and positions of this layer's rows, of those of the rows that entered."""
@@ -137,7 +155,8 @@ class Reducing:
             return None
         layer = cache.layers[number]
         columns = layer.columns if isinstance(layer, CutLayer) else self._earlier()
-        return None if layer.keys is None or columns is None else (layer.keys, columns)
+        keys = layer.earlier_keys() if isinstance(layer, CutLayer) else layer.keys
+        return None if keys is None or columns is None else (keys, columns)
 
     def _earlier(self) -> Rows:
         return everything(self.batch, 0, self.past, self.given, self.rows.index.device)
