@@ -1,9 +1,7 @@
-"""What a model is to bear: a batch of so many samples, answered or taught; made and run."""
+"""What a model is to bear: a batch of so many samples, answered or taught."""
 
-import inspect
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from itertools import islice
 
 import torch
 from torch import Tensor
@@ -11,13 +9,8 @@ from torch import Tensor
 from chiasm.cost.geometry import Prompt, make_prompt
 from chiasm.data.collate import IGNORED
 from chiasm.data.views import stack_views
-from chiasm.decoding.generate import steps
-from chiasm.model import Model
 from chiasm.spec import Answers, Size, Stage
 from chiasm.stream import Inputs, TokenTable
-from chiasm.training.freezing import freeze
-from chiasm.training.optimiser import clip, optimiser
-from chiasm.training.precision import autocast
 
 MOST = 1 << 22
 """Most text rows, and most visual tokens of a picture, of a sample."""
@@ -128,28 +121,3 @@ def _batched(table: TokenTable, batch: int) -> TokenTable:
             for name, column in table.columns()
         }
     )
-
-
-def bear(model: Model, load: Load, inputs: Inputs) -> None:
-    """Runs a load: the prompt and the first cached step, or a step of teaching."""
-    if load.stage is None:
-        model.eval().requires_grad_(False)
-        with torch.no_grad():
-            # Without inference mode, in which tensors without values cannot be made.
-            answering = inspect.unwrap(steps)(model, inputs, max_new=load.new)
-            for _ in islice(answering, 2):
-                pass
-        return
-    freeze(model, load.stage.trained)
-    adam = optimiser(model, load.stage)
-    # Moments are there from the second step on, which is the one that counts.
-    for group in adam.param_groups:
-        for parameter in group["params"]:
-            parameter.grad = torch.zeros_like(parameter)
-    adam.step()
-    adam.zero_grad(set_to_none=True)
-    with autocast(load.dtype, model.device):
-        taught = model.losses(inputs)
-    taught.total.backward()
-    clip(adam, load.stage.clip)
-    adam.step()

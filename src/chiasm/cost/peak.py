@@ -8,8 +8,9 @@ from torch import Tensor, nn
 
 from chiasm.assemble import build
 from chiasm.cost.hollow import Hollow
-from chiasm.cost.load import Load, bear, load_inputs
+from chiasm.cost.load import Load, load_inputs
 from chiasm.cost.rehearsal import Rehearsal, hollowed
+from chiasm.cost.running import bear
 from chiasm.spec import Answers
 from chiasm.stream import Inputs
 

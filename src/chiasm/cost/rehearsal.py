@@ -50,11 +50,11 @@ class Rehearsal(TorchDispatchMode):
                 result = func.decompose(*args, **given)
             if result is not NotImplemented:
                 return result
-        packed = None
+        workspace = None
         if func in _CONVOLUTIONS:
             with self:
                 args = tuple(_in_one_format(args))
-                packed = _packed(args)
+                workspace = _workspace(func, args)
         leaves = tree_leaves((args, given))
         if any(isinstance(leaf, Hollow) for leaf in leaves):
             result = on_sizes(func, args, given)
@@ -66,7 +66,7 @@ class Rehearsal(TorchDispatchMode):
         for leaf in tree_leaves(result):
             if isinstance(leaf, Tensor):
                 self._enter(leaf)
-        del packed
+        del workspace
         return result
 
     def _enter(self, tensor: Tensor, *, counted: bool = True) -> None:
@@ -115,7 +115,17 @@ def _in_one_format(args: tuple[Any, ...]) -> Iterator[Any]:
         yield x.contiguous(memory_format=torch.channels_last) if four else x
 
 
-def _packed(args: tuple[Any, ...]) -> Tensor | None:
-    """The weights once more, as kernels on a CPU pack them where channels are stored last."""
+def _workspace(func: Any, args: tuple[Any, ...]) -> Tensor | None:
+    """What a convolution holds besides on a CPU: its weights once more, packed, where channels are
+    stored last; the pixels under every place of its kernel, where no kernel knows the type.
+    """
     pictures = [x for x in args if isinstance(x, Hollow) and x.dim() == 4]
-    return pictures[-1].clone() if any(channels_last(x) for x in pictures) else None
+    if not pictures:
+        return None
+    weight = pictures[-1]
+    unknown = weight.dtype != torch.float32 and not torch.ops.mkldnn._is_mkldnn_bf16_supported()
+    if unknown and func is aten.convolution.default:
+        out = on_meta(func, args, {})
+        places = out.shape[2] * out.shape[3] if weight[0, 0].numel() > 1 else 0
+        return weight.new_empty(out.shape[0], weight[0].numel(), places)
+    return weight.clone() if any(channels_last(x) for x in pictures) else None
