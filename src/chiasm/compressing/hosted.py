@@ -88,7 +88,10 @@ class HostReducing:
                 return encode(*args, **kwargs)
             if self._looking is None or any(medium == of for of, _ in self._looking.calls):
                 self._looking = Looking(self.host, self.looks)
-            self._looking.calls.append((medium, names.bind(*args, **kwargs).arguments))
+            call = names.bind(*args, **kwargs).arguments
+            # Pixels come first; transformers' releases call a clip's by different names.
+            call[medium.pixels] = next(iter(call.values()))
+            self._looking.calls.append((medium, call))
             self._encoder_runs = True
             try:
                 return encode(*args, **kwargs)
