@@ -5,7 +5,7 @@ keys and values and from packed ones, and the logits are compared (KL from the e
 word). One effect is recorded: clipping and calibration together against neither. All bits and all
 four variants stand in the result. Taught models stay in the folder of runs.
 
-    python benchmarks/visual_kv.py                     # a quarter of an hour on one core
+    python benchmarks/visual_kv.py                     # 40 minutes on one busy core
     python benchmarks/visual_kv.py --system storm --seeds 3 4 5 --results /tmp/kv
 """
 
@@ -13,6 +13,7 @@ import argparse
 import json
 import os
 import sys
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
 from statistics import fmean
@@ -80,8 +81,6 @@ def moved(seed: int, options: argparse.Namespace) -> dict[str, dict[str, float]]
 
 def _sample(inputs: Any, row: int) -> Any:
     """One question with its picture, its padding cut off."""
-    from dataclasses import replace
-
     valid = inputs.table.valid[row].nonzero().flatten()[None]
     table = type(inputs.table)(**{n: c[row : row + 1] for n, c in inputs.table.columns()})
     own, at = inputs.owners, slice(row, row + 1)

@@ -97,14 +97,18 @@ def compress(
     if made.precision.weights is not None:
         check_weights()
     if isinstance(model, Model):
-        if made.precision.visual_kv is not None or made.precision.weights is not None:
+        answer = model.answers.compression
+        made.check_beside(f"the model's {type(answer).__name__}", answer)
+        if made.precision.visual_kv is not None:
             raise Misuse(
-                f"{made.name} changes the precision of a transformers model; one of ours packs "
-                f"visual keys in its cache (chiasm.backbone.VisualCache)"
+                f"{made.name}: one of chiasm's own models packs visual keys in the cache that it "
+                f"is given; leave visual-kv-quant out and give a chiasm.compressing.VisualCache"
             )
-        reducers = made.reducers(shape_of(model))
+        reducers = made.reducers(shape_of(model)) if made.methods else ()
         looks = looks_of(reducers)
-        attached: Attached = OwnReducing(model, reducers, looks, masked=masked)
+        attached: Attached = OwnReducing(
+            model, reducers, looks, masked=masked, weights=made.precision.weights
+        )
     else:
         host = host_of(model)
         reducers = made.reducers(host.shape)

@@ -14,6 +14,8 @@ from chiasm.compressing.own_looks import OwnLooks
 from chiasm.compressing.rows import Rows
 from chiasm.compressing.sample import Sample, reduced
 from chiasm.compressing.showing import Attends, Shown
+from chiasm.compressing.weights import quantised_weights
+from chiasm.compression.companion import WeightCodec
 from chiasm.compression.evidence import Look
 from chiasm.compression.method import HostShape
 from chiasm.compression.reducer import Reducer
@@ -53,9 +55,15 @@ class OwnReducing:
     """The reducers of one context on one of our models."""
 
     def __init__(
-        self, model: Model, reducers: Sequence[Reducer], looks: Sequence[Look], *, masked: bool
+        self,
+        model: Model,
+        reducers: Sequence[Reducer],
+        looks: Sequence[Look],
+        *,
+        masked: bool,
+        weights: WeightCodec | None = None,
     ) -> None:
-        self.model, self.masked = model, masked
+        self.model, self.masked, self.weights = model, masked, weights
         self.looks = OwnLooks(model, looks)
         self.by_layer: dict[int, list[Reducer]] = {}
         for reducer in reducers:
@@ -73,6 +81,9 @@ class OwnReducing:
         thin = self.model.decoder.stack.thin
         if thin:
             raise Misuse("this model is compressed already; leave that context first")
+        if self.weights is not None:
+            layers = self.model.decoder.stack.layers
+            stack.enter_context(quantised_weights(layers, self.weights))
         asked = {*self.by_layer, *(layer - 1 for layer in self.by_layer if layer)}
         stack.callback(thin.clear)
         for layer in sorted(asked):

@@ -15,7 +15,7 @@ from chiasm.compression.method import (
 )
 from chiasm.compression.reducer import Reducer
 from chiasm.compression.stated import stated, together
-from chiasm.compression.uses import check_together, uses_of
+from chiasm.compression.uses import Uses, check_together, uses_of
 from chiasm.errors import Misuse
 
 Member = Method | Companion
@@ -28,6 +28,16 @@ class Composed:
     name: str
     methods: tuple[Method, ...]
     precision: Precision
+    uses: tuple[tuple[str, Uses], ...]
+    """Of each member."""
+
+    def check_beside(self, name: str, answer: object) -> None:
+        """Refuse a model whose own answer to what is kept cannot run with the members.
+
+        Raises:
+            Misuse: saying which of them, and why.
+        """
+        check_together([*self.uses, (name, getattr(answer, "uses", Uses()))])
 
     def reducers(self, shape: HostShape) -> tuple[Reducer, ...]:
         """Of all methods, ascending by site; a budget of everything has none."""
@@ -55,11 +65,12 @@ def composed(
             "settings belong to one method by name; several state their own, such as vscan:keep=0.1"
         )
     named = [_member(one, given) for one in every]
-    check_together([(name, uses_of(one)) for name, one in named])
+    uses = tuple((name, uses_of(one)) for name, one in named)
+    check_together(uses)
     reducing = [cast(Method, one) for _, one in named if not _accompanies(one)]
     precise = [cast(Companion, one).precision() for _, one in named if _accompanies(one)]
     name = "+".join(name for name, _ in named)
-    return Composed(name=name, methods=tuple(reducing), precision=_joined(precise))
+    return Composed(name=name, methods=tuple(reducing), precision=_joined(precise), uses=uses)
 
 
 def _accompanies(member: Member) -> bool:
