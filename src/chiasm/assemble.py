@@ -73,7 +73,9 @@ def _assemble(answers: Answers) -> Model:
     model = Model(
         answers,
         encoder=encoder,
-        compressor=answers.compression.build(width),
+        compressor=answers.compression.build(
+            parts.memory_width if answers.compression.of_tokens else width
+        ),
         connector=connector,
         decoder=decoder,
         head=head,

@@ -41,7 +41,7 @@ class Connects(Protocol):
 
 
 class Keeps(Protocol):
-    def keep(self, features: Features) -> Features: ...
+    def keep(self, features: Features, losses: Losses | None = None) -> Features: ...
 
 
 class Emits(Protocol):
@@ -107,7 +107,9 @@ class Model(nn.Module):
     def device(self) -> torch.device:
         return self.decoder.embed_tokens.weight.device
 
-    def media(self, inputs: Inputs, *, asked: Asked | None = None) -> Media | None:
+    def media(
+        self, inputs: Inputs, *, asked: Asked | None = None, losses: Losses | None = None
+    ) -> Media | None:
         """Features, tokens and memory of the batch's images; None when it has none.
 
         A connector that reads what is asked gets `asked`, and the images once for each sample.
@@ -119,7 +121,7 @@ class Model(nn.Module):
         if self.answers.connector.conditioned:
             features, owners = one_each(features, owners)
         connected = self._connect(features, asked)
-        entering = self._kept(features, connected, asked)
+        entering = self._kept(features, connected, asked, losses)
         memory = None
         if self.answers.fusion.reads_memory and inputs.memory is not None:
             read = per_sample(connected, owners)[:, : inputs.memory.shape[1]]
@@ -127,7 +129,12 @@ class Model(nn.Module):
         return Media(per_sample(entering, owners), memory)
 
     def stream(
-        self, inputs: Inputs, *, cache: Cache | None = None, browsing: bool = False
+        self,
+        inputs: Inputs,
+        *,
+        cache: Cache | None = None,
+        browsing: bool = False,
+        losses: Losses | None = None,
     ) -> Stream:
         """Word embeddings with media rows replaced, and the memory beside them.
 
@@ -145,7 +152,7 @@ class Model(nn.Module):
             held = take(inputs.latents, inputs.latent_of.clamp(min=0)).to(embeddings.dtype)
             rows = cast(Flows, self.head).enter(held, inputs.table.place).to(embeddings.dtype)
             embeddings = torch.where((inputs.latent_of >= 0).unsqueeze(-1), rows, embeddings)
-        media = self.media(inputs, asked=asked)
+        media = self.media(inputs, asked=asked, losses=losses)
         if media is not None and self.answers.fusion.enters:
             rows = take(media.entering, inputs.source.clamp(min=0)).to(embeddings.dtype)
             embeddings = torch.where((inputs.source >= 0).unsqueeze(-1), rows, embeddings)
@@ -174,7 +181,8 @@ class Model(nn.Module):
         """What the head reads of every row: its final hidden state, and where the head points,
         that row's scores of the image rows behind it.
         """
-        stream, pointers = self.stream(inputs, cache=cache), self.answers.head.pointers
+        stream = self.stream(inputs, cache=cache, losses=losses)
+        pointers = self.answers.head.pointers
         hidden = self.decoder(stream, cache=cache, execution=execution, losses=losses)
         if not pointers:
             return hidden
@@ -250,15 +258,17 @@ class Model(nn.Module):
         """The parameters of one part; fusion owns what fills the decoder's slots."""
         return [p for key, p in self.named_parameters() if part_of(key) == name]
 
-    def _kept(self, features: Features, connected: Tokens, asked: Asked | None) -> Tokens:
+    def _kept(
+        self, features: Features, connected: Tokens, asked: Asked | None, losses: Losses | None
+    ) -> Tokens:
         """What is left to enter: of the features, connected anew, or of the connected tokens."""
         if self.compressor is None:
             return connected
         keep = cast(Keeps, self.compressor).keep
         if not self.answers.compression.of_tokens:
-            return self._connect(keep(features), asked)
+            return self._connect(keep(features, losses), asked)
         grid = connected.grid or (1, connected.embeddings.shape[1])
-        kept = keep(Features(connected.embeddings, grid, connected.valid))
+        kept = keep(Features(connected.embeddings, grid, connected.valid), losses)
         return Tokens(kept.tokens, kept.valid, kept.grid)
 
     def _connect(self, features: Features, asked: Asked | None) -> Tokens:

@@ -4,6 +4,7 @@ from chiasm.compression.exits import EarlyExits, leaving
 from chiasm.compression.none import NoCompression
 from chiasm.compression.pooled import PooledTokens
 from chiasm.compression.query import QueryCompression
+from chiasm.compression.region_scales import RegionScales
 from chiasm.compression.threshold_search import Found, Trial, search
 from chiasm.compression.thresholds import (
     ExitBudget,
@@ -20,6 +21,7 @@ __all__ = [
     "NoCompression",
     "PooledTokens",
     "QueryCompression",
+    "RegionScales",
     "Trial",
     "geometric",
     "leaving",

@@ -8,6 +8,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from chiasm.spec import Work
+from chiasm.spec.reading import Losses
 from chiasm.stream import Features
 
 
@@ -44,7 +45,7 @@ class Pool(nn.Module):
         super().__init__()
         self.config = config
 
-    def keep(self, features: Features) -> Features:
+    def keep(self, features: Features, losses: Losses | None = None) -> Features:
         """The means, frame after frame; places of padding count for nothing."""
         config, (rows, columns) = self.config, features.grid
         if rows % config.frames:
@@ -70,6 +71,18 @@ class Pool(nn.Module):
     ) -> Tensor:
         size = self.config.kept_frames, side[0], side[1]
         return nn.functional.adaptive_avg_pool3d(cells, size)
+
+
+def own_cells(features: Features) -> list[Float[Tensor, "image width row column"]]:
+    """The features as maps: all in one where nothing is padded, else image by image, each of its
+    own size.
+    """
+    maps = features.tokens.mT.unflatten(-1, features.grid)
+    if features.valid is None:
+        return [maps]
+    valid = features.valid.unflatten(1, features.grid).unsqueeze(1)
+    pairs = zip(maps.unsqueeze(2), valid, strict=True)
+    return [_seen(one, own).squeeze(2) for one, own in pairs]
 
 
 def _seen(cells: Tensor, valid: Tensor) -> Float[Tensor, "1 width frame row column"]:

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from chiasm.layers import attend, merge_heads, sine_positions, split_heads
 from chiasm.spec import Work
+from chiasm.spec.reading import Losses
 from chiasm.spec.work import attention, linear
 from chiasm.stream import Features, Permission
 
@@ -55,7 +56,7 @@ class Queries(nn.Module):
         self.norm_features = nn.LayerNorm(width)
         self.to_q, self.to_k, self.to_v, self.to_out = (nn.Linear(width, width) for _ in range(4))
 
-    def keep(self, features: Features) -> Features:
+    def keep(self, features: Features, losses: Losses | None = None) -> Features:
         """The kept features on their own grid."""
         side, heads = self.config.side, self.config.heads
         images, _, width = features.tokens.shape

@@ -154,7 +154,9 @@ class Experts(Protocol):
 
 
 class Compression(Protocol):
-    """Question 6. `build(width)` gives a module whose `keep` maps features to fewer features."""
+    """Question 6. `build(width)`, of the width of what is kept, gives a module whose
+    `keep(features, losses)` gives fewer features.
+    """
 
     @property
     def of_tokens(self) -> bool:
