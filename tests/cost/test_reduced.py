@@ -110,6 +110,38 @@ def test_a_look_costs_the_query_rows_that_it_needs(asks, queries):
     assert line.dense == line.visible == queries * (TEXT + VISUAL) * 30
 
 
+@pytest.mark.parametrize(
+    ("name", "keep", "shape", "units", "alive"),
+    [
+        (
+            "aim",
+            5 / 32,
+            HostShape(depth=28, first=1, blocks=27, class_token=False),
+            (196,) * 32,
+            (1568,) * 14 + (1372, 1176, 980, 784, 588, 392, 196) + (0,) * 7,
+        ),
+        (
+            "vscan",
+            1 / 9,
+            HostShape(depth=32, first=1, blocks=24, class_token=True),
+            (576,) * 5,
+            (480,) * 16 + (160,) * 16,
+        ),
+        (
+            "vflowopt",
+            0.1,
+            HostShape(depth=28, first=1, blocks=27, class_token=False),
+            (729,) * 10,
+            (850,) * 18 + (511,) * 10,
+        ),
+    ],
+)
+def test_methods_run_the_tokens_of_their_papers(name, keep, shape, units, alive):
+    """Merged to a quarter and pruned by eighths; 96 then 32 a tile; 0.1166, then 0.6011 of it."""
+    reducers = method(name, keep=keep).reducers(shape)
+    assert counted(reducers, (units,), shape.depth).alive == alive
+
+
 def test_published_prefills():
     """AIM's table and LLaVA-Mini's baseline, decoder alone, dense pairs."""
     aim = (1568,) * 14 + (1372, 1176, 980, 784, 588, 392, 196) + (0,) * 7

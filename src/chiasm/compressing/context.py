@@ -6,13 +6,14 @@ from typing import Protocol
 
 from torch import nn
 
+from chiasm.compressing.clip_question import ClipQuestion
 from chiasm.compressing.hosted import HostReducing
 from chiasm.compressing.hosts import host_of
 from chiasm.compressing.own import OwnReducing, shape_of
 from chiasm.compressing.rows import masks_of
 from chiasm.compressing.weights import check_weights
 from chiasm.compression.composed import Member, composed
-from chiasm.compression.evidence import Look, reads_question
+from chiasm.compression.evidence import Look, TextSimilarity, reads_question
 from chiasm.compression.reducer import Reducer
 from chiasm.errors import Misuse
 from chiasm.model import Model
@@ -69,6 +70,7 @@ def compress(
     *,
     keep: float | None = None,
     prefix_caching: bool = False,
+    question: ClipQuestion | None = None,
     execution: Execution = Execution.PLANNED,
     **settings: object,
 ) -> Compressed:
@@ -83,6 +85,7 @@ def compress(
             most one method of tokens, and companions.
         keep: share of visual tokens alive, averaged over the decoder's layers, in (0, 1].
         prefix_caching: whether caches filled here are to serve other questions.
+        question: what the batch asks, for methods that compare patches with it in CLIP's space.
         execution: `MASKED` hides rows instead of dropping them: the slow reference.
         settings: the method's own.
 
@@ -93,7 +96,7 @@ def compress(
             anything is allocated.
     """
     made = composed(method, keep=keep, settings=settings)
-    masked = execution is Execution.MASKED
+    masked, projects = execution is Execution.MASKED, False
     if made.precision.weights is not None:
         check_weights()
     if isinstance(model, Model):
@@ -113,8 +116,16 @@ def compress(
         host = host_of(model)
         reducers = made.reducers(host.shape)
         looks = looks_of(reducers)
-        attached = HostReducing(host, reducers, looks, masked=masked, precision=made.precision)
+        projects = host.projector is not None
+        attached = HostReducing(
+            host, reducers, looks, masked=masked, precision=made.precision, question=question
+        )
         masks_of(host.decoder.config._attn_implementation)  # type: ignore[union-attr]
+    if TextSimilarity() in looks and (question is None or not projects):
+        raise Misuse(
+            f"{made.name} compares patches with the question by CLIP's text tower: pass question= "
+            "a ClipQuestion, on a transformers model of one patch a token, or text='embeddings'"
+        )
     if prefix_caching and reads_question(looks):
         raise Misuse(
             f"{made.name} keeps what the question asks for, so its caches cannot serve another "

@@ -8,6 +8,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
+from chiasm.compressing.clip_question import ClipQuestion
 from chiasm.compressing.host import Host, Medium
 from chiasm.compressing.looking import Looking, told_of
 from chiasm.compressing.packed_reading import packed_attention
@@ -15,7 +16,7 @@ from chiasm.compressing.reducing import Reducing
 from chiasm.compressing.sample import Sample, samples_of
 from chiasm.compressing.weights import quantised_weights
 from chiasm.compression.companion import Precision
-from chiasm.compression.evidence import Encoded, Look, reads_question
+from chiasm.compression.evidence import Encoded, Look, TextSimilarity, reads_question
 from chiasm.compression.reducer import Reducer
 from chiasm.errors import Misuse
 
@@ -33,8 +34,13 @@ class HostReducing:
         *,
         masked: bool,
         precision: Precision | None = None,
+        question: ClipQuestion | None = None,
     ) -> None:
         self.precision = Precision() if precision is None else precision
+        self.question = question
+        if question is not None and TextSimilarity() in looks:
+            # What CLIP compares with the question.
+            looks = tuple(dict.fromkeys((*looks, Encoded())))
         self.host, self.reducers, self.looks, self.masked = host, tuple(reducers), looks, masked
         self.kept: list[tuple[int, int]] = []
         self._names = list(signature(host.core.forward).parameters)
@@ -148,6 +154,7 @@ class HostReducing:
         looking, self._looking = self._looking, None
         if looking is not None and self._ids is not None:
             samples = samples_of(self._ids, looking.items())
+            self._ask(samples)
         self._reducing = Reducing(
             self.host,
             self.reducers,
@@ -158,6 +165,16 @@ class HostReducing:
         )
         self._reducing.enter(told)
         return args, told
+
+    def _ask(self, samples: Sequence[Sample]) -> None:
+        """Likeness to the question, where a method reads it; beams share their sample's."""
+        if self.question is None or TextSimilarity() not in self.looks:
+            return
+        beams = max(1, len(samples) // len(self.question.ids))
+        for number, sample in enumerate(samples):
+            if len(sample):
+                likeness = self.question.likeness(sample.seen[Encoded()], number // beams)
+                sample.seen = {**sample.seen, TextSimilarity(): likeness}
 
     def _beginning(self, number: int) -> Hook:
         def begin(

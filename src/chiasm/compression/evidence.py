@@ -141,4 +141,4 @@ def whole(look: Look) -> bool:
 
 def reads_question(looks: Sequence[Look]) -> bool:
     """Whether any look depends on the text of the prompt."""
-    return any(isinstance(look, DecoderAttention | Question) for look in looks)
+    return any(isinstance(look, DecoderAttention | Question | TextSimilarity) for look in looks)
