@@ -4,6 +4,7 @@ import json
 from dataclasses import replace
 
 import pytest
+import torch
 import typer
 from typer.testing import CliRunner
 
@@ -12,6 +13,7 @@ from chiasm.compression.alive import counted
 from chiasm.compression.evidence import Asks, DecoderAttention
 from chiasm.compression.method import HostShape, method
 from chiasm.compression.operations import VisualOperations, first_heads
+from chiasm.compression.quantised import Codec, quantise
 from chiasm.compression.stated import stated_methods, together
 from chiasm.cost import count
 from chiasm.cost.operations import visual_flops, visual_matrix_flops
@@ -110,38 +112,6 @@ def test_a_look_costs_the_query_rows_that_it_needs(asks, queries):
     assert line.dense == line.visible == queries * (TEXT + VISUAL) * 30
 
 
-@pytest.mark.parametrize(
-    ("name", "keep", "shape", "units", "alive"),
-    [
-        (
-            "aim",
-            5 / 32,
-            HostShape(depth=28, first=1, blocks=27, class_token=False),
-            (196,) * 32,
-            (1568,) * 14 + (1372, 1176, 980, 784, 588, 392, 196) + (0,) * 7,
-        ),
-        (
-            "vscan",
-            1 / 9,
-            HostShape(depth=32, first=1, blocks=24, class_token=True),
-            (576,) * 5,
-            (480,) * 16 + (160,) * 16,
-        ),
-        (
-            "vflowopt",
-            0.1,
-            HostShape(depth=28, first=1, blocks=27, class_token=False),
-            (729,) * 10,
-            (850,) * 18 + (511,) * 10,
-        ),
-    ],
-)
-def test_methods_run_the_tokens_of_their_papers(name, keep, shape, units, alive):
-    """Merged to a quarter and pruned by eighths; 96 then 32 a tile; 0.1166, then 0.6011 of it."""
-    reducers = method(name, keep=keep).reducers(shape)
-    assert counted(reducers, (units,), shape.depth).alive == alive
-
-
 def test_published_prefills():
     """AIM's table and LLaVA-Mini's baseline, decoder alone, dense pairs."""
     aim = (1568,) * 14 + (1372, 1176, 980, 784, 588, 392, 196) + (0,) * 7
@@ -158,6 +128,17 @@ def test_packed_bytes_of_an_image():
     assert 32 * 2 * packed_bytes(576, 4096, bits=1, parameters=4) - codes == 2**20
     assert packed_bytes(9, 7, bits=1, parameters=0) == 2 * 7
     assert packed_bytes(9, 7, bits=2, parameters=0) == 3 * 7
+
+
+@pytest.mark.evidence(slug="visual-kv-quant", grade="lawful")
+@pytest.mark.parametrize("bits", [1, 2, 4])
+def test_the_arithmetic_is_the_codecs_own_bytes(bits):
+    """Of keys of one layer in 16 bits: codes, and a step and a low for every channel."""
+    rows = torch.randn(1, 3, 576, 7, generator=torch.Generator().manual_seed(0)).bfloat16()
+    packed = quantise(rows, torch.ones(1, 576, dtype=torch.bool), Codec(bits=bits))
+    each = packed.scale_bytes // 21
+    assert each in (4, 8)
+    assert packed.bytes == packed_bytes(576, 21, bits=bits, parameters=each)
 
 
 @pytest.mark.evidence(slug="yopo", grade="lawful")
