@@ -130,7 +130,7 @@ def assigned(
     free = torch.ones_like(chosen, dtype=torch.bool)
     for side in range(len(areas_at) - 1, 0, -1):
         margin = logits[..., side] - logits[..., :side].amax(-1)
-        margin = margin.masked_fill(~free, -torch.inf)
+        margin = margin.masked_fill(~free, -torch.finfo(margin.dtype).max)
         taken = margin.argsort(dim=-1, descending=True, stable=True)[:, : areas_at[side]]
         chosen.scatter_(1, taken, side)
         free.scatter_(1, taken, False)
