@@ -81,7 +81,7 @@ def test_a_gate_of_zero_delays_what_lies_behind_it(data: Path, tmp_path: Path) -
 def test_the_trainer_checks_its_first_step(data: Path, tmp_path: Path) -> None:
     model, dataset, collator = ready(data, replace(STAGE, trained=("connector", "decoder")))
     # Features that do not reach the rows: the taught connector gets no gradient.
-    model.media = lambda inputs, asked=None: None  # type: ignore[method-assign]
+    model.media = lambda inputs, **told: None  # type: ignore[method-assign]
     trainer = Trainer(model, dataset, collator, budget=Budget(samples=11), out=tmp_path)
     with pytest.raises(ChiasmError, match="teaches the connector, but 3 steps moved none"):
         trainer.run()
