@@ -12,7 +12,6 @@ tasks share more layers than unrelated ones (mean over the sweep). Finished runs
 
 import argparse
 import json
-import os
 import sys
 from datetime import date
 from pathlib import Path
@@ -25,8 +24,8 @@ from chiasm.branching import Branched, Encoder, Supergraph, Task, Tree
 from chiasm.branching.blocks import rows
 from chiasm.catalogue.provenance import commit, machine, shareable, versions
 from chiasm.data.scene_tasks import CLASSES, TaskImages, scene_tasks
-from chiasm.evaluation.effect import outcome
-from chiasm.evaluation.interval import student
+from chiasm.evaluation.committed_files import write
+from chiasm.evaluation.effect import INTERVAL, paired
 from chiasm.training.branch_search import (
     BranchSearch,
     branch_search,
@@ -87,7 +86,7 @@ def run(name: str, seed: int, options: argparse.Namespace) -> dict[str, Any]:
         "unrelated": fmean(tree.together(*pair) for pair in UNRELATED),
         "iou": taught(tree, seed, options),
     }
-    written(kept, found)
+    write(kept, found)
     said = f"{tree.branches}, cost {found['cost']:.2f}, {found['iou']}"
     print(f"{name:>7} seed {seed}: {said}", flush=True)
     return found
@@ -95,15 +94,8 @@ def run(name: str, seed: int, options: argparse.Namespace) -> dict[str, Any]:
 
 def record(values: list[float], baselines: list[float], better: str, **said: Any) -> dict[str, Any]:
     """A result: both arms over the seeds, and what their paired differences say."""
-    gains = [v - b if better == "higher" else b - v for v, b in zip(values, baselines, strict=True)]
-    found: dict[str, Any] = {"metric": said.pop("metric"), "better": better}
-    found["outcome"] = outcome(*student(gains))
-    for prefix, name, each in (("", "value", values), ("baseline_", "baseline", baselines)):
-        low, high = student(each)
-        found |= {name: fmean(each), f"{prefix}low": low, f"{prefix}high": high}
-    low, high = student(gains)
-    gain = {"gain": fmean(gains), "gain_low": low, "gain_high": high}
-    return {**found, **gain, "values": values, "baseline_values": baselines, **said}
+    found = paired(said.pop("metric"), values, baselines, better=better, gain="gain")
+    return {**found, "values": values, "baseline_values": baselines, **said}
 
 
 def main() -> int:
@@ -128,7 +120,7 @@ def main() -> int:
         "date": date.today().isoformat(),
         "threads": options.threads,
         "versions": versions(),
-        "interval": "Student's t over seeds, 95%; the outcome is that of the paired differences",
+        "interval": INTERVAL,
         "setting": {
             "tasks": NAMES,
             "related": "shape and thing",
@@ -161,8 +153,8 @@ def main() -> int:
         **shared,
     )
     folder = options.results / "branched-mtl"
-    written(folder / "fewer-branches.json", branches)
-    written(folder / "related-share-longer.json", sharing)
+    write(folder / "fewer-branches.json", branches)
+    write(folder / "related-share-longer.json", sharing)
     for name in names:
         cost, iou = (
             fmean(of(name, s)["cost"] for s in options.seeds),
@@ -175,14 +167,6 @@ def main() -> int:
             f"{result['outcome']}"
         )
     return 0
-
-
-def written(path: Path, content: dict[str, Any]) -> None:
-    """The file, in one step."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    new = path.with_suffix(".new")
-    new.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
-    os.replace(new, path)
 
 
 def _options() -> argparse.Namespace:

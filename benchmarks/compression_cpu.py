@@ -14,7 +14,6 @@ the speed-up is below `SHARE` of the FLOPs ratio, the table names what ate most 
 """
 
 import argparse
-import json
 import os
 import sys
 import time
@@ -36,6 +35,7 @@ from chiasm.compressing.looking import Looking
 from chiasm.compressing.showing import Shown
 from chiasm.compression.reducer import Reducer
 from chiasm.cost.reduced import prefill_flops
+from chiasm.evaluation.committed_files import write
 from chiasm.hub.hosts import host_of
 
 # Its configuration classes are typed too narrowly for keywords in a dict.
@@ -274,7 +274,6 @@ def _options() -> argparse.Namespace:
 def _write(options: argparse.Namespace, found: Mapping[str, Any]) -> None:
     out = options.out or ROOT / "results" / "compression_cpu" / machine_file()
     out = out.with_suffix(".json")
-    out.parent.mkdir(parents=True, exist_ok=True)
     kept = ("width", "layers", "blocks", "side", "text", "keep", "threads", "repeats")
     record = {
         "command": f"python benchmarks/compression_cpu.py {' '.join(sys.argv[1:])}".strip(),
@@ -290,7 +289,7 @@ def _write(options: argparse.Namespace, found: Mapping[str, Any]) -> None:
         "setting": {name: getattr(options, name) for name in kept},
         **found,
     }
-    out.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
+    write(out, record)
     print(f"written to {out}")
 
 

@@ -9,8 +9,6 @@ pictures where both are as asked. The error of the velocity on held-out pictures
 """
 
 import argparse
-import json
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
@@ -30,6 +28,7 @@ from chiasm.data.media import read_image
 from chiasm.decoding import Drawing, Guidance
 from chiasm.drawing import drafted
 from chiasm.errors import Misuse
+from chiasm.evaluation.committed_files import write
 from chiasm.evaluation.effect import Pair, record
 from chiasm.evaluation.interval import student
 from chiasm.experts import SharedWeights
@@ -296,10 +295,7 @@ def main() -> int:
             raise Misuse(f"no pair is called {name!r}; there are {', '.join(known)}")
         result = measure(known[name], options)
         out = options.results / known[name].pair.system.slug / f"{name}.json"
-        out.parent.mkdir(parents=True, exist_ok=True)
-        new = out.with_suffix(".new")
-        new.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
-        os.replace(new, out)
+        write(out, result)
         print(f"{name}: {result['outcome']}, {100 * result['difference']:+.2f} points; {out}")
     return 0
 

@@ -8,8 +8,6 @@ for how an outcome follows. Arms that are finished are not run again.
 """
 
 import argparse
-import json
-import os
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -18,6 +16,7 @@ import torch
 
 from chiasm.connectors import MLP
 from chiasm.errors import Misuse
+from chiasm.evaluation.committed_files import write
 from chiasm.evaluation.effect import Pair, measure
 from chiasm.experts import SharedWeights
 from chiasm.fusion import InSequence
@@ -132,10 +131,7 @@ def main() -> int:
             raise Misuse(f"no pair is called {name!r}; there are {', '.join(known)}")
         result = measure(known[name], range(options.seeds), options.runs, tell=print)
         out = options.results / known[name].system.slug / f"{name}.json"
-        out.parent.mkdir(parents=True, exist_ok=True)
-        new = out.with_suffix(".new")
-        new.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
-        os.replace(new, out)
+        write(out, result)
         print(
             f"{name}: {result['outcome']}, {100 * result['difference']:+.2f} points "
             f"({100 * result['difference_low']:+.2f} to {100 * result['difference_high']:+.2f})"

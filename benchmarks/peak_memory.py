@@ -11,7 +11,6 @@ within a tenth is marked, and makes the command fail.
 """
 
 import argparse
-import json
 import os
 import sys
 from datetime import date
@@ -24,6 +23,7 @@ from chiasm.catalogue.provenance import commit, machine_file, processor
 from chiasm.cost import count
 from chiasm.cost.load import Load
 from chiasm.cost.peak import measured_peak, predicted_peak
+from chiasm.evaluation.committed_files import write
 from chiasm.spec import Answers, Scale, registered
 
 SYSTEMS = ("bagel", "flamingo", "llava-1.5", "mplug-owl3", "nvlm", "omnimamba", "saisa", "uni-moe")
@@ -132,7 +132,6 @@ def _options() -> argparse.Namespace:
 def _write(options: argparse.Namespace, found: dict[str, Any]) -> None:
     folder = Path(__file__).parent.parent / "results" / "peak_memory"
     out = options.out or folder / f"{machine_file()}.json"
-    out.parent.mkdir(parents=True, exist_ok=True)
     record = {
         "command": f"python benchmarks/peak_memory.py {' '.join(sys.argv[1:])}".strip(),
         "commit": commit(folder.parent.parent)[0],
@@ -142,7 +141,7 @@ def _write(options: argparse.Namespace, found: dict[str, Any]) -> None:
         "torch": torch.__version__,
         **found,
     }
-    out.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
+    write(out, record)
     print(f"written to {out}")
 
 

@@ -12,7 +12,6 @@ as a share of (accuracy 1, no bytes); everything that an arm measured counts for
 
 import argparse
 import json
-import os
 import sys
 from collections.abc import Sequence
 from dataclasses import replace
@@ -20,7 +19,6 @@ from datetime import date
 from functools import cache
 from pathlib import Path
 from random import Random
-from statistics import fmean
 from typing import Any
 
 import torch
@@ -48,8 +46,8 @@ from chiasm.elastic import (
     weight_bytes,
 )
 from chiasm.encoders import RawPatches
-from chiasm.evaluation.effect import outcome
-from chiasm.evaluation.interval import student
+from chiasm.evaluation.committed_files import write
+from chiasm.evaluation.effect import INTERVAL, paired
 from chiasm.spec import Fixed, Scale, registered
 from chiasm.stream import Inputs
 from chiasm.training.elastic import answered, teach_elastic
@@ -185,7 +183,7 @@ def searches(seed: int, options: argparse.Namespace) -> dict[str, Any]:
     for name, points in arms.items():
         found[name] = arm(space, points, largest)
         print(f"seed {seed} {name}: {found[name]['hypervolume']:.4f}", flush=True)
-    written(kept, found)
+    write(kept, found)
     return found
 
 
@@ -207,21 +205,9 @@ def main() -> int:
     torch.set_num_threads(options.threads)
     runs = [searches(seed, options) for seed in options.seeds]
     joint, apart = ([run[name]["hypervolume"] for run in runs] for name in ("joint", "then-int8"))
-    gains = [one - other for one, other in zip(joint, apart, strict=True)]
-    result: dict[str, Any] = {
-        "metric": "hypervolume of accuracy against bytes",
-        "better": "higher",
-        "outcome": outcome(*student(gains)),
-    }
-    for prefix, name, each in (("", "value", joint), ("baseline_", "baseline", apart)):
-        low, high = student(each)
-        result |= {name: fmean(each), f"{prefix}low": low, f"{prefix}high": high}
-    low, high = student(gains)
     head, clean = commit(ROOT)
-    result |= {
-        "difference": fmean(gains),
-        "difference_low": low,
-        "difference_high": high,
+    result = {
+        **paired("hypervolume of accuracy against bytes", joint, apart),
         "seeds": options.seeds,
         "claim": "architecture and bits searched together are at least as good as architectures "
         "first and INT8 afterwards, at equal measurements",
@@ -233,7 +219,7 @@ def main() -> int:
         "date": date.today().isoformat(),
         "threads": options.threads,
         "versions": versions(),
-        "interval": "Student's t over seeds, 95%; the outcome is that of the paired differences",
+        "interval": INTERVAL,
         "setting": {
             name: getattr(options, name)
             for name in (
@@ -243,17 +229,10 @@ def main() -> int:
         },
         "runs": runs,
     }
-    written(options.results / "simq-nas" / "joint-against-then-int8.json", result)
-    print(f"{result['outcome']}: {fmean(gains):+.4f} ({low:+.4f} to {high:+.4f})")
+    write(options.results / "simq-nas" / "joint-against-then-int8.json", result)
+    low, high = (result[f"difference_{end}"] for end in ("low", "high"))
+    print(f"{result['outcome']}: {result['difference']:+.4f} ({low:+.4f} to {high:+.4f})")
     return 0
-
-
-def written(path: Path, content: dict[str, Any]) -> None:
-    """The file, in one step."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    new = path.with_suffix(".new")
-    new.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
-    os.replace(new, path)
 
 
 def _options() -> argparse.Namespace:

@@ -10,8 +10,6 @@ four variants stand in the result. Taught models stay in the folder of runs.
 """
 
 import argparse
-import json
-import os
 import sys
 from dataclasses import replace
 from datetime import date
@@ -26,8 +24,8 @@ from chiasm.catalogue.provenance import commit, machine, shareable, versions
 from chiasm.compressing.divergence import divergence
 from chiasm.compressing.visual_cache import VisualCache
 from chiasm.compression.methods.visual_kv_quant import VisualKVQuant
-from chiasm.evaluation.effect import outcome
-from chiasm.evaluation.interval import student
+from chiasm.evaluation.committed_files import write
+from chiasm.evaluation.effect import INTERVAL, paired
 from chiasm.hub import open_checkpoint
 from chiasm.training import Budget, train
 from chiasm.training.display import Silent
@@ -103,19 +101,10 @@ def main() -> int:
     torch.set_num_threads(options.threads)
     by_seed = [moved(seed, options) for seed in options.seeds]
     values, baselines = ([one[name]["kl"] for one in by_seed] for name in (BOTH, NEITHER))
-    gains = [before - after for after, before in zip(values, baselines, strict=True)]
     head, clean = commit(ROOT)
+    metric = "KL of answers' logits at 1 bit"
     result: dict[str, Any] = {
-        "metric": "KL of answers' logits at 1 bit",
-        "better": "lower",
-        "outcome": outcome(*student(gains)),
-    }
-    for prefix, name, each in (("", "value", values), ("baseline_", "baseline", baselines)):
-        low, high = student(each)
-        result |= {name: fmean(each), f"{prefix}low": low, f"{prefix}high": high}
-    low, high = student(gains)
-    result |= {"gain": fmean(gains), "gain_low": low, "gain_high": high}
-    result |= {
+        **paired(metric, values, baselines, better="lower", gain="gain"),
         "claim": "clipped endpoints and calibrated logits make 1 bit usable",
         "seeds": options.seeds,
         "system": options.system,
@@ -133,13 +122,10 @@ def main() -> int:
         "machine": machine(),
         "versions": versions(),
         "date": date.today().isoformat(),
-        "interval": "Student's t over seeds, 95%; the outcome is that of the paired differences",
+        "interval": INTERVAL,
     }
     path = options.results / "visual-kv-quant" / f"{options.system}-{options.data}.json"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    new = path.with_suffix(".new")
-    new.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
-    os.replace(new, path)
+    write(path, result)
     for name, each in result["variants"].items():
         kl, agreement = fmean(each["kl"]), fmean(each["agreement"])
         print(f"{name:>32}: KL {kl:.5f} nats, same word {100 * agreement:.2f}%")

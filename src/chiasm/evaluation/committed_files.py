@@ -1,6 +1,7 @@
-"""What the README's tables share: reading a result file, and Markdown."""
+"""What result files and the README's tables share: writing and reading a record, and Markdown."""
 
 import json
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,14 @@ def read(path: Path) -> Any:
         return json.loads(path.read_text(encoding="utf-8"))
     except ValueError as error:
         raise ChiasmError(f"{path}: not JSON ({error}); measure it again") from None
+
+
+def write(path: Path, record: Any) -> None:
+    """The record as a result file, in one step; its folder is made."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    new = path.with_suffix(".new")
+    new.write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
+    os.replace(new, path)
 
 
 def table(head: Sequence[str], lines: Sequence[Sequence[str]]) -> str:

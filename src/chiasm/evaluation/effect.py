@@ -8,7 +8,6 @@ where it lies on the other, and otherwise none was seen.
 
 import hashlib
 import json
-import os
 import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -20,6 +19,7 @@ from typing import Any
 from chiasm import data
 from chiasm.catalogue.provenance import commit, machine
 from chiasm.errors import Misuse
+from chiasm.evaluation.committed_files import write
 from chiasm.evaluation.interval import student
 from chiasm.evaluation.predict import predict
 from chiasm.evaluation.result import Score
@@ -68,21 +68,8 @@ def record(
     pair: Pair, seeds: list[int], values: list[float], baselines: list[float]
 ) -> dict[str, Any]:
     """What a result file says of the arms' accuracies."""
-    gains = [value - baseline for value, baseline in zip(values, baselines, strict=True)]
-    low, high = student(gains)
-    found: dict[str, Any] = {
-        "metric": "accuracy",
-        "better": "higher",
-        "outcome": outcome(low, high),
-    }
-    for name, each in (("value", values), ("baseline", baselines)):
-        least, most = student(each)
-        prefix = "" if name == "value" else "baseline_"
-        found |= {name: fmean(each), f"{prefix}low": least, f"{prefix}high": most}
-    return found | {
-        "difference": fmean(gains),
-        "difference_low": low,
-        "difference_high": high,
+    return {
+        **paired("accuracy", values, baselines),
         "seeds": seeds,
         "accuracies": values,
         "baseline_accuracies": baselines,
@@ -94,12 +81,37 @@ def record(
         "scale": pair.scale,
         "samples": pair.samples,
         "test_examples": pair.asked,
-        "interval": "Student's t over seeds, 95%; the outcome is that of the paired differences",
+        "interval": INTERVAL,
         "command": f"python benchmarks/effects.py {pair.name} --seeds {len(seeds)}",
         "commit": commit(Path.cwd())[0],
         "machine": machine(),
         "date": date.today().isoformat(),
     }
+
+
+INTERVAL = "Student's t over seeds, 95%; the outcome is that of the paired differences"
+"""How `paired` comes to its bounds, in a record's words."""
+
+
+def paired(
+    metric: str,
+    values: Sequence[float],
+    baselines: Sequence[float],
+    *,
+    better: str = "higher",
+    gain: str = "difference",
+) -> dict[str, Any]:
+    """What a record says of two arms over the same seeds: means, intervals, outcome, and the mean
+    `gain` of the first arm, the other way round where `lower` is better.
+    """
+    sign = 1 if better == "higher" else -1
+    gains = [sign * (one - other) for one, other in zip(values, baselines, strict=True)]
+    low, high = student(gains)
+    found: dict[str, Any] = {"metric": metric, "better": better, "outcome": outcome(low, high)}
+    for prefix, name, each in (("", "value", values), ("baseline_", "baseline", baselines)):
+        least, most = student(each)
+        found |= {name: fmean(each), f"{prefix}low": least, f"{prefix}high": most}
+    return found | {gain: fmean(gains), f"{gain}_low": low, f"{gain}_high": high}
 
 
 def outcome(low: float, high: float) -> str:
@@ -131,7 +143,5 @@ def _arm(pair: Pair, chosen: System, seed: int, folder: Path) -> float:
         if entry.is_file():
             entry.unlink()
     held = {"accuracy": score.accuracy, "right": score.right, "count": score.count}
-    new = kept.with_suffix(".new")
-    new.write_text(json.dumps(held), encoding="utf-8")
-    os.replace(new, kept)
+    write(kept, held)
     return score.accuracy
