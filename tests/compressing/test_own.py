@@ -34,9 +34,8 @@ def attach(model: Model, name: str, keep: float, **told: Any) -> Any:
     for enough in (keep, 0.6, 0.8, 0.9):
         try:
             return chiasm.compress(model, name, keep=max(keep, enough), **told)
-        except Misuse as error:
-            if "attention is not to be had" in str(error) or "square by square" in str(error):
-                pytest.skip(str(error))
+        except Misuse:
+            continue
     raise AssertionError(f"{name} meets no budget")
 
 

@@ -92,6 +92,20 @@ def _qwen_tokens() -> dict[str, int]:
     }
 
 
+def _qwen_vision(text: dict[str, Any], **own: Any) -> dict[str, Any]:
+    return {
+        "depth": 4,
+        "hidden_size": 16,
+        "out_hidden_size": text["hidden_size"],
+        "num_heads": 2,
+        "intermediate_size": 23,
+        "patch_size": 4,
+        "spatial_merge_size": 2,
+        "temporal_patch_size": 2,
+        **own,
+    }
+
+
 def _qwen2(draw: random.Random) -> Any:
     text = _qwen_text(draw)
     vision = {
@@ -109,35 +123,13 @@ def _qwen2(draw: random.Random) -> Any:
 
 def _qwen2_5(draw: random.Random) -> Any:
     text = _qwen_text(draw)
-    vision = {
-        "depth": 4,
-        "hidden_size": 16,
-        "out_hidden_size": text["hidden_size"],
-        "num_heads": 2,
-        "intermediate_size": 23,
-        "patch_size": 4,
-        "spatial_merge_size": 2,
-        "temporal_patch_size": 2,
-        "window_size": 16,
-        "fullatt_block_indexes": [1, 3],
-    }
+    vision = _qwen_vision(text, window_size=16, fullatt_block_indexes=[1, 3])
     return transformers.Qwen2_5_VLConfig(text_config=text, vision_config=vision, **_qwen_tokens())
 
 
 def _qwen3(draw: random.Random) -> Any:
     text = _qwen_text(draw)
-    vision = {
-        "depth": 4,
-        "hidden_size": 16,
-        "out_hidden_size": text["hidden_size"],
-        "num_heads": 2,
-        "intermediate_size": 23,
-        "patch_size": 4,
-        "spatial_merge_size": 2,
-        "temporal_patch_size": 2,
-        "num_position_embeddings": 16,
-        "deepstack_visual_indexes": [1, 2],
-    }
+    vision = _qwen_vision(text, num_position_embeddings=16, deepstack_visual_indexes=[1, 2])
     return transformers.Qwen3VLConfig(text_config=text, vision_config=vision, **_qwen_tokens())
 
 
@@ -154,24 +146,17 @@ def _internvl(draw: random.Random) -> Any:
     )
 
 
-def _idefics3(draw: random.Random) -> Any:
-    return transformers.Idefics3Config(
-        vision_config={**_tower(draw, 8), "model_type": "idefics3_vision"},
-        text_config=transformers.LlamaConfig(**_text(draw)),
-        image_token_id=IMAGE,
-        scale_factor=2,
-        pad_token_id=PAD,
-    )
+def _shuffled(kind: str, config: str) -> Callable[[random.Random], Any]:
+    def make(draw: random.Random) -> Any:
+        return getattr(transformers, config)(
+            vision_config={**_tower(draw, 8), "model_type": f"{kind}_vision"},
+            text_config=transformers.LlamaConfig(**_text(draw)),
+            image_token_id=IMAGE,
+            scale_factor=2,
+            pad_token_id=PAD,
+        )
 
-
-def _smolvlm(draw: random.Random) -> Any:
-    return transformers.SmolVLMConfig(
-        vision_config={**_tower(draw, 8), "model_type": "smolvlm_vision"},
-        text_config=transformers.LlamaConfig(**_text(draw)),
-        image_token_id=IMAGE,
-        scale_factor=2,
-        pad_token_id=PAD,
-    )
+    return make
 
 
 CONFIGS: dict[str, tuple[str, Callable[[random.Random], Any]]] = {
@@ -182,8 +167,8 @@ CONFIGS: dict[str, tuple[str, Callable[[random.Random], Any]]] = {
     "qwen2_5_vl": ("Qwen2_5_VLForConditionalGeneration", _qwen2_5),
     "qwen3_vl": ("Qwen3VLForConditionalGeneration", _qwen3),
     "internvl": ("InternVLForConditionalGeneration", _internvl),
-    "idefics3": ("Idefics3ForConditionalGeneration", _idefics3),
-    "smolvlm": ("SmolVLMForConditionalGeneration", _smolvlm),
+    "idefics3": ("Idefics3ForConditionalGeneration", _shuffled("idefics3", "Idefics3Config")),
+    "smolvlm": ("SmolVLMForConditionalGeneration", _shuffled("smolvlm", "SmolVLMConfig")),
 }
 KINDS = list(CONFIGS)
 

@@ -14,7 +14,7 @@ from chiasm.backbone.layout import Layout
 from chiasm.layers import RotaryTables
 from chiasm.spec.reading import Call, Execution, Kept, Losses, Reading
 from chiasm.stream import Memory, Permission, RowPlan, Rows, Rule, Stream, TokenTable
-from chiasm.stream.table import packed, take
+from chiasm.stream.table import packed, take, unpacked
 
 
 class Permit(Protocol):
@@ -122,13 +122,7 @@ class Run:
     def restored(self, hidden: Tensor) -> Float[Tensor, "batch token width"]:
         """Hidden states in the stream's own row order; rows that are gone are zero."""
         if self._kept is not None:
-            places, alive = self._kept
-            batch, count = self.call.stream.table.shape
-            # Places without a row write behind the last row, which is cut off.
-            places = places.masked_fill(~alive, count).unsqueeze(-1).expand_as(hidden)
-            return hidden.new_zeros(batch, count + 1, hidden.shape[-1]).scatter(1, places, hidden)[
-                :, :count
-            ]
+            return unpacked(hidden, *self._kept, self.call.stream.table.shape[1])
         return hidden if self.layout.inverse is None else take(hidden, self.layout.inverse)
 
     def keep(self, kept: Kept | None) -> None:

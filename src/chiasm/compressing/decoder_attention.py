@@ -8,6 +8,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from chiasm.compressing.rows import Rows
+from chiasm.compressing.turning import turned
 from chiasm.layers import logits_over, softmax_over
 
 
@@ -44,8 +45,8 @@ class HostAttention:
         k = attention.k_proj(normed).unflatten(-1, (-1, attention.head_dim))
         if hasattr(attention, "q_norm"):
             q, k = attention.q_norm(q), attention.k_norm(k)
-        q = _turn(q, cosine[queries], sine[queries]).transpose(0, 1)
-        k = _turn(k, cosine, sine).transpose(0, 1)
+        q = turned(q, cosine[queries], sine[queries]).transpose(0, 1)
+        k = turned(k, cosine, sine).transpose(0, 1)
         seen = (columns <= index[queries].unsqueeze(1)) & alive
         return weighed(q, k, past, seen, attention.scaling, logits=logits)
 
@@ -68,9 +69,3 @@ def weighed(
     k = k.repeat_interleave(q.shape[0] // k.shape[0], 0)
     products = (q @ k.mT).float() * scale
     return (logits_over if logits else softmax_over)(products, seen)[..., before:]
-
-
-def _turn(x: Float[Tensor, "row head width"], cosine: Tensor, sine: Tensor) -> Tensor:
-    first, second = x.chunk(2, -1)
-    turned = torch.cat([-second, first], -1)
-    return x * cosine.unsqueeze(1) + turned * sine.unsqueeze(1)

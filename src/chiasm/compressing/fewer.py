@@ -92,10 +92,7 @@ class FewerOperations(HostReducing):
         entered = super()._entering(decoder, args, told)
         reducing = self._reducing
         assert reducing is not None
-        rows = reducing.rows
-        visual = torch.zeros_like(rows.alive)
-        for batch, sample in enumerate(reducing.samples):
-            visual[batch, sample.rows] = True
+        visual = reducing.visual
         some = any(map(len, reducing.samples))
         if some and reducing.past:
             raise Misuse(

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import linear
 
+from chiasm.compressing.turning import turned
 from chiasm.compression.heads import without_visual
 from chiasm.compression.narrowed import first_units, heads_of
 from chiasm.compression.operations import VisualOperations
@@ -108,7 +109,7 @@ class LayerOperations:
         k = self.attention.k_proj(hidden).unflatten(-1, (-1, self.attention.head_dim))
         if hasattr(self.attention, "k_norm"):
             k = self.attention.k_norm(k)
-        return _turned(k, cosine, sine).transpose(1, 2)
+        return turned(k, cosine, sine).transpose(1, 2)
 
     def _query(self, hidden: Tensor, heads: Tensor, cosine: Tensor, sine: Tensor) -> Tensor:
         """`[head, row, width]` of some heads and rows of a sample."""
@@ -116,7 +117,7 @@ class LayerOperations:
         q = _linear_of(self.attention.q_proj, hidden, heads, width).unflatten(-1, (-1, width))
         if hasattr(self.attention, "q_norm"):
             q = self.attention.q_norm(q)
-        return _turned(q, cosine, sine).transpose(0, 1)
+        return turned(q, cosine, sine).transpose(0, 1)
 
     def _attend_slowly(self, hidden: Tensor, told: dict[str, Any]) -> Tensor:
         """softmax(q k^T) with the weights of inactive heads on visual keys at 0, times v; and what
@@ -129,7 +130,7 @@ class LayerOperations:
         q = attention.q_proj(hidden).unflatten(-1, (-1, width))
         if hasattr(attention, "q_norm"):
             q = attention.q_norm(q)
-        q, k = _turned(q, *tables).transpose(1, 2), self._key(hidden, *tables)
+        q, k = turned(q, *tables).transpose(1, 2), self._key(hidden, *tables)
         v = attention.v_proj(hidden).unflatten(-1, (-1, width)).transpose(1, 2)
         if told.get("past_key_values") is not None:
             k, v = told["past_key_values"].update(k, v, attention.layer_idx)
@@ -147,10 +148,3 @@ def _linear_of(project: nn.Linear, x: Tensor, heads: Tensor, width: int) -> Tens
     """A projection's outputs of some heads."""
     bias = None if project.bias is None else project.bias.unflatten(0, (-1, width))[heads].flatten()
     return linear(x, heads_of(project.weight, heads, width), bias)
-
-
-def _turned(x: Tensor, cosine: Tensor, sine: Tensor) -> Tensor:
-    """`[*, row, head, width]` turned by tables `[*, row, width]`."""
-    first, second = x.chunk(2, -1)
-    turned = torch.cat([-second, first], -1)
-    return x * cosine.unsqueeze(-2) + turned * sine.unsqueeze(-2)

@@ -14,6 +14,7 @@ from chiasm.compressing.looking import Looking, told_of
 from chiasm.compressing.packed_reading import packed_attention
 from chiasm.compressing.reducing import Reducing
 from chiasm.compressing.sample import Sample, samples_of
+from chiasm.compressing.taking import watched
 from chiasm.compressing.weights import quantised_weights
 from chiasm.compression.companion import Precision
 from chiasm.compression.evidence import Encoded, Look, TextSimilarity, reads_question
@@ -48,7 +49,7 @@ class HostReducing:
         self._ids: Tensor | None = None
         self._encoder_runs = False
         self._reducing: Reducing | None = None
-        Looking(host, looks).block_hooks()
+        self._watched = watched(host.tower, looks)
 
     def attach(self, stack: ExitStack) -> None:
         """Hook the model until the stack of callbacks is closed."""
@@ -76,7 +77,7 @@ class HostReducing:
         stack.callback(host.decoder.register_forward_hook(self._left).remove)
         for number, layer in enumerate(layers):
             before(layer, self._beginning(number))
-        for block, looks in Looking(host, self.looks).block_hooks().items():
+        for block, looks in self._watched.items():
             before(block, self._watching(looks))
         if Encoded() in self.looks and host.projector is not None:
             before(host.projector, self._projecting)
@@ -89,7 +90,7 @@ class HostReducing:
         names = signature(encode)
 
         @wraps(encode)
-        def watched(*args: Any, **kwargs: Any) -> Any:
+        def run(*args: Any, **kwargs: Any) -> Any:
             if self._encoder_runs:
                 return encode(*args, **kwargs)
             if self._looking is None or any(medium == of for of, _ in self._looking.calls):
@@ -104,7 +105,7 @@ class HostReducing:
             finally:
                 self._encoder_runs = False
 
-        return watched
+        return run
 
     def _called(self, core: nn.Module, args: tuple[Any, ...], told: dict[str, Any]) -> None:
         """A call of the multimodal model begins."""

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from chiasm.compressing.host import Call, Host, Medium
+from chiasm.compressing.taking import at_attention, at_pixels
 from chiasm.compression.evidence import BlockKeys, BlockLook, Encoded, Look, PixelLook
 from chiasm.errors import Misuse
 
@@ -39,33 +40,10 @@ class Looking:
     encoded: list[Tensor] = field(default_factory=list)
     """What the projector was given, run by run."""
 
-    def block_hooks(self) -> dict[nn.Module, list[Look]]:
-        """Which attention modules have to be watched, and for what."""
-        watched: dict[nn.Module, list[Look]] = defaultdict(list)
-        for look in self.looks:
-            if isinstance(look, BlockLook | BlockKeys):
-                watched[self._block(look.block)].append(look)
-        return watched
-
-    def _block(self, number: int) -> nn.Module:
-        blocks = self.host.tower.blocks
-        if not -len(blocks) <= number < len(blocks):
-            raise Misuse(f"block {number} is looked at, the encoder has {len(blocks)}")
-        return blocks[self.host.tower.full(number % len(blocks))]
-
-    @torch.no_grad()
     def watch(self, block: nn.Module, looks: Sequence[Look], told: Call) -> None:
         """Take the looks at one block's attention."""
-        tower = self.host.tower
-        skipped = tower.class_tokens
-        for q, k in tower.queries_keys(block, told["hidden_states"], told):
-            for look in looks:
-                if isinstance(look, BlockKeys):
-                    self.maps[look].append(k[:, skipped:].transpose(0, 1).flatten(1))
-                elif isinstance(look, BlockLook):
-                    asking = q if look.rows_of_all else q[:, :1]
-                    attention = (asking @ k.mT).float().softmax(-1)
-                    self.maps[look].append(look.per_patch(attention, skipped).unsqueeze(-1))
+        for look, values in at_attention(self.host.tower, block, looks, told):
+            self.maps[look].append(values)
 
     def items(self) -> dict[int, list[ItemLooks]]:
         """By placeholder id, in the order of the prompt: what is known of every item's tokens."""
@@ -105,20 +83,14 @@ class Looking:
             return self.host.carrier.carry(list(rows[units]), call, medium)
         return list(rows[units])
 
-    @torch.no_grad()
     def _of_pixels(self, look: PixelLook, call: Call, medium: Medium) -> list[Tensor]:
-        given = self.host.carrier.pixels(call, medium)
+        host, given = self.host, self.host.carrier.pixels(call, medium)
         if given is None:
             raise Misuse(
                 "this host's encoder is given patches, not pictures: a method that reads pixels "
                 "cannot be attached to it"
             )
-        mean, std = (
-            torch.tensor(values, device=given[0].device).view(3, 1, 1)
-            for values in (self.host.mean, self.host.std)
-        )
-        shown = [(one.float() * std + mean).clamp(0, 1) for one in given]
-        return [look.of_pixels(one, self.host.patch).unsqueeze(-1) for one in shown]
+        return [at_pixels(look, one, host.mean, host.std, host.patch) for one in given]
 
 
 def _item(place: Tensor, carried: dict[Look, Tensor]) -> ItemLooks:

@@ -12,13 +12,13 @@ from chiasm.backbone import Decoder
 from chiasm.compressing.own_attention import OwnAttention
 from chiasm.compressing.own_looks import OwnLooks
 from chiasm.compressing.rows import Rows
-from chiasm.compressing.sample import Sample, reduced
+from chiasm.compressing.sample import Sample
 from chiasm.compressing.showing import Attends, Shown
 from chiasm.compressing.weights import quantised_weights
 from chiasm.compression.companion import WeightCodec
 from chiasm.compression.evidence import Look
 from chiasm.compression.method import HostShape
-from chiasm.compression.reducer import Reducer
+from chiasm.compression.reducer import Reducer, by_layer
 from chiasm.errors import Misuse
 from chiasm.model import Model
 from chiasm.spec.reading import Kept, Reading
@@ -65,9 +65,7 @@ class OwnReducing:
     ) -> None:
         self.model, self.masked, self.weights = model, masked, weights
         self.looks = OwnLooks(model, looks)
-        self.by_layer: dict[int, list[Reducer]] = {}
-        for reducer in reducers:
-            self.by_layer.setdefault(reducer.site.layer, []).append(reducer)
+        self.by_layer = by_layer(reducers)
         self.kept: list[tuple[int, int]] = []
         self._samples: list[Sample] | None = None
         self._numbers: Tensor | None = None
@@ -133,12 +131,15 @@ class OwnReducing:
         shown = Shown(hidden, rows, 0, attends, self._before)
         stays = reading.table.valid
         for reducer in self.by_layer.get(layer, ()):
-            hidden, stays = self._reduce(reducer, shown, hidden, stays)
+            left = shown.reduced(reducer, self._samples, None)
+            if left is None:
+                continue
+            hidden, stays = left[0], stays & ~left[1]
             alive = Rows(self._numbers, stays, bool(stays.all()))
             shown = shown.now(
                 hidden, alive, OwnAttention(block, hidden, reading, permission, stays)
             )
-        changed = hidden is not attends.hidden or stays is not reading.table.valid
+        changed = stays is not reading.table.valid
         self._before = None
         if layer + 1 in self.by_layer:
             self._before = OwnAttention(block, hidden, reading, permission, stays)
@@ -151,23 +152,6 @@ class OwnReducing:
             if self._before is not None:
                 self._before = self._before.among(slots)
         return Kept(stays, hidden, self.masked)
-
-    def _reduce(
-        self, reducer: Reducer, shown: Shown, hidden: Tensor, stays: Tensor
-    ) -> tuple[Tensor, Tensor]:
-        assert self._samples is not None
-        left = [
-            reduced(reducer, sample, shown.of(number, sample, reducer.needs), None)
-            for number, sample in enumerate(self._samples)
-        ]
-        if all(one.everything for one in left):
-            return hidden, stays
-        hidden, stays = hidden.clone(), stays.clone()
-        for number, one in enumerate(left):
-            stays[number, one.gone] = False
-            if one.hidden is not None:
-                hidden[number, one.slots] = one.hidden.to(hidden)
-        return hidden, stays
 
     def _found(self, reading: Reading) -> list[Sample]:
         """The visual tokens of every sample of the call."""

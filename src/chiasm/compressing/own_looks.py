@@ -9,8 +9,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from chiasm.compressing.hosts.parts import separate_tower
+from chiasm.compressing.hosts.parts import NORMALISED, separate_tower
 from chiasm.compressing.looking import told_of
+from chiasm.compressing.taking import at_attention, at_pixels, watched
 from chiasm.compressing.towers import JoinedTower
 from chiasm.compression.evidence import BlockKeys, BlockLook, Look, PixelLook
 from chiasm.encoders.transformers_vision import TappedVisionModel
@@ -24,12 +25,9 @@ def _tower(encoder: nn.Module | None) -> Any:
     """The encoder's attention, block by block; None where it has none that can be looked at."""
     if isinstance(encoder, VisionTransformerEncoder):
         return JoinedTower(list(encoder.layers), int(encoder.config.class_token))
-    if isinstance(encoder, TappedVisionModel) and encoder.answer.model_type in SEPARATE:
+    if isinstance(encoder, TappedVisionModel) and encoder.answer.model_type in NORMALISED:
         return separate_tower(encoder.model, class_tokens=encoder.answer.dropped)
     return None
-
-
-SEPARATE = ("clip_vision_model", "siglip_vision_model")
 
 
 class OwnLooks:
@@ -42,16 +40,17 @@ class OwnLooks:
             look for look in looks if isinstance(look, BlockLook | BlockKeys | PixelLook)
         )
         self._maps: dict[Look, list[Tensor]] = defaultdict(list)
+        """Picture by picture, as the encoder ran them."""
+        self._tokens: dict[Look, Tensor] = {}
+        """The same of tokens, `[picture, token, channel]`, made when first asked for."""
         self._grid = (0, 0)
-        blocks = [look for look in self.looks if isinstance(look, BlockLook | BlockKeys)]
+        blocks = any(isinstance(look, BlockLook | BlockKeys) for look in self.looks)
         if blocks and self.tower is None:
             raise Misuse(
                 f"a method that reads the encoder's attention cannot be attached to "
                 f"{type(model.encoder).__name__}, whose attention is not to be had"
             )
-        for look in blocks:
-            if not -self.blocks <= look.block < self.blocks:
-                raise Misuse(f"block {look.block} is looked at, the encoder has {self.blocks}")
+        self._watched = watched(self.tower, self.looks) if blocks else {}
 
     @property
     def blocks(self) -> int:
@@ -63,11 +62,7 @@ class OwnLooks:
 
     def attach(self, stack: ExitStack) -> None:
         """Watch the encoder."""
-        watched: dict[nn.Module, list[Look]] = defaultdict(list)
-        for look in self.looks:
-            if isinstance(look, BlockLook | BlockKeys):
-                watched[self.tower.blocks[look.block]].append(look)
-        for block, looks in watched.items():
+        for block, looks in self._watched.items():
             hook = block.register_forward_pre_hook(self._watching(looks), with_kwargs=True)
             stack.callback(hook.remove)
         if self.looks and self.model.encoder is not None:
@@ -76,36 +71,24 @@ class OwnLooks:
     def begin(self, inputs: Inputs) -> None:
         """A new call."""
         self._maps.clear()
+        self._tokens.clear()
         if self.looks and inputs.image_valid is not None and not bool(inputs.image_valid.all()):
             raise Misuse(
                 "pictures padded to one size cannot be looked at by a compression method; "
                 "resize them to one size (Pixels.fit)"
             )
+        of: Any = self.model.answers
         for look in self.looks:
             if isinstance(look, PixelLook) and inputs.images is not None:
-                self._maps[look] = [self._of_pixels(look, one) for one in inputs.images]
-
-    def _of_pixels(self, look: PixelLook, pixels: Tensor) -> Tensor:
-        of: Any = self.model.answers
-        mean, std = (
-            torch.tensor(values, device=pixels.device).view(3, 1, 1)
-            for values in (of.pixels.mean, of.pixels.std)
-        )
-        shown = (pixels.float() * std + mean).clamp(0, 1)
-        return look.of_pixels(shown, of.encoder.patch).unsqueeze(-1)
+                self._maps[look] = [
+                    at_pixels(look, one, of.pixels.mean, of.pixels.std, of.encoder.patch)
+                    for one in inputs.images
+                ]
 
     def _watching(self, looks: Sequence[Look]) -> Any:
-        @torch.no_grad()
         def watch(block: nn.Module, args: tuple[Any, ...], told: dict[str, Any]) -> None:
-            told, skipped = told_of(args, told), self.tower.class_tokens
-            for q, k in self.tower.queries_keys(block, told["hidden_states"], told):
-                for look in looks:
-                    if isinstance(look, BlockKeys):
-                        self._maps[look].append(k[:, skipped:].transpose(0, 1).flatten(1))
-                    elif isinstance(look, BlockLook):
-                        asking = q if look.rows_of_all else q[:, :1]
-                        attention = (asking @ k.mT).float().softmax(-1)
-                        self._maps[look].append(look.per_patch(attention, skipped).unsqueeze(-1))
+            for look, values in at_attention(self.tower, block, looks, told_of(args, told)):
+                self._maps[look].append(values)
 
         return watch
 
@@ -122,12 +105,11 @@ class OwnLooks:
         image = inputs.owners[sample, source // each]
         token = source % each
         found: dict[Look, Tensor] = {}
-        for look in self.looks:
-            maps = self._maps.get(look)
-            if maps is not None:
-                stacked = torch.stack([self._of_tokens(one, each) for one in maps])
-                value = stacked[image, token]
-                found[look] = value.squeeze(-1) if value.shape[-1] == 1 else value
+        for look, maps in self._maps.items():
+            if look not in self._tokens:
+                self._tokens[look] = torch.stack([self._of_tokens(one, each) for one in maps])
+            value = self._tokens[look][image, token]
+            found[look] = value.squeeze(-1) if value.shape[-1] == 1 else value
         return found
 
     def _of_tokens(self, patches: Tensor, tokens: int) -> Tensor:

@@ -12,12 +12,12 @@ from chiasm.compressing.decoder_attention import HostAttention
 from chiasm.compressing.host import Host
 from chiasm.compressing.packed_layer import packed_from
 from chiasm.compressing.rows import Rows, everything, masks_of
-from chiasm.compressing.sample import Sample, reduced
+from chiasm.compressing.sample import Sample
 from chiasm.compressing.showing import Attends, Shown
-from chiasm.compression.reducer import Reducer
+from chiasm.compression.reducer import Reducer, by_layer
 from chiasm.compression.visual_kv import VisualKV
 from chiasm.errors import Misuse
-from chiasm.stream.table import packed
+from chiasm.stream.table import packed, take, unpacked
 
 SOMETHING = (1, 1, 1, 1)
 """Shape of the mask the decoder is given where every layer is given its own: transformers takes a
@@ -43,9 +43,7 @@ class Reducing:
     ) -> None:
         self.host, self.masked, self.samples = host, masked, samples
         self.visual_kv = visual_kv
-        self.by_layer: dict[int, list[Reducer]] = {}
-        for reducer in reducers if samples else ():
-            self.by_layer.setdefault(reducer.site.layer, []).append(reducer)
+        self.by_layer = by_layer(reducers if samples else ())
         embeddings: Tensor = told["inputs_embeds"]
         self.batch, self.length = embeddings.shape[:2]
         cache = told.get("past_key_values")
@@ -60,7 +58,7 @@ class Reducing:
         """Whether any row of this call is gone, or hidden."""
         self.slots: Tensor | None = None
         """Which of the rows that entered the decoder each row is, once some went inside it."""
-        self.counts = [(0, sum(len(sample) for sample in samples))]
+        self.counts = [(0, sum(map(len, samples)))]
         """Visual tokens of the batch from a layer on."""
         self.visual = torch.zeros_like(self.rows.alive)
         """Which of the call's own rows are visual."""
@@ -170,27 +168,12 @@ class Reducing:
 
     def _reduce(self, reducer: Reducer, shown: Shown, number: int) -> Tensor:
         """Hidden states of the rows that stay; `rows` and `slots` are then theirs."""
-        hidden = shown.hidden
-        kept = [
-            reduced(reducer, sample, shown.of(batch, sample, reducer.needs), self.host.projector)
-            for batch, sample in enumerate(self.samples)
-        ]
-        if all(one.everything for one in kept):
-            return hidden
-        changed = [
-            (batch, one.slots, one.hidden)
-            for batch, one in enumerate(kept)
-            if one.hidden is not None
-        ]
-        if changed:
-            hidden = hidden.clone()
-            for batch, slots, values in changed:
-                hidden[batch, slots] = values.to(hidden)
-        gone = torch.zeros_like(self.rows.alive)
-        for batch, one in enumerate(kept):
-            gone[batch, one.gone] = True
+        left = shown.reduced(reducer, self.samples, self.host.projector)
+        if left is None:
+            return shown.hidden
+        hidden, gone = left
         self.cut = True
-        self.counts.append((number, sum(len(sample) for sample in self.samples)))
+        self.counts.append((number, sum(map(len, self.samples))))
         if self.masked:
             self.rows = self.rows.hiding(gone)
             return hidden
@@ -198,17 +181,13 @@ class Reducing:
         self.rows = self.rows.take(slots, alive)
         self.slots = slots if self.slots is None else self.slots.gather(1, slots)
         self._tables = None
-        return _rows_of(hidden, slots)
+        return take(hidden, slots)
 
     def leave(self, states: Float[Tensor, "batch kept width"]) -> Float[Tensor, "batch row width"]:
         """Final states in the uncut prompt's rows; those that are gone, and padding, are zero."""
         if not self.cut or self.masked:
             return states
-        restored = states.new_zeros(self.batch, self.length + 1, states.shape[-1])
-        # Slots without a row write beyond the last row, which is cut off.
-        numbers = (self.rows.index - self.past).masked_fill(~self.rows.alive, self.length)
-        filled = restored.scatter(1, numbers.unsqueeze(-1).expand_as(states), states)
-        return filled[:, : self.length]
+        return unpacked(states, self.rows.index - self.past, self.rows.alive, self.length)
 
 
 def _is_cut(cache: Any, number: int) -> bool:
@@ -221,5 +200,4 @@ def _is_cut(cache: Any, number: int) -> bool:
 
 def _rows_of(table: Tensor, slots: Int[Tensor, "batch kept"]) -> Tensor:
     """`[batch or 1, row, width]` to `[batch, kept, width]`."""
-    table = table.expand(slots.shape[0], -1, -1)
-    return table.gather(1, slots.unsqueeze(-1).expand(-1, -1, table.shape[-1]))
+    return take(table.expand(slots.shape[0], -1, -1), slots)

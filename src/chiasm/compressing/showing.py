@@ -5,12 +5,13 @@ from dataclasses import dataclass, replace
 from typing import Protocol
 
 import torch
-from jaxtyping import Float, Int
-from torch import Tensor
+from jaxtyping import Bool, Float, Int
+from torch import Tensor, nn
 
 from chiasm.compressing.rows import Rows
-from chiasm.compressing.sample import Sample, Seen
+from chiasm.compressing.sample import Sample, Seen, reduced
 from chiasm.compression.evidence import Asks, DecoderAttention, Look, Question
+from chiasm.compression.reducer import Reducer
 
 
 class Attends(Protocol):
@@ -60,6 +61,27 @@ class Shown:
             elif isinstance(look, Question):
                 looks[look] = self.hidden[batch, own[_asking(Asks.QUESTION, own, row)]]
         return Seen(self.hidden[batch, slots], slots, row, looks)
+
+    def reduced(
+        self, reducer: Reducer, samples: Sequence[Sample], projector: nn.Module | None
+    ) -> tuple[Float[Tensor, "batch row width"], Bool[Tensor, "batch row"]] | None:
+        """What all rows hold from now on, and which of them go; None: nothing changes. The samples
+        then hold what stays.
+        """
+        left = [
+            reduced(reducer, sample, self.of(batch, sample, reducer.needs), projector)
+            for batch, sample in enumerate(samples)
+        ]
+        if all(one.everything for one in left):
+            return None
+        gone, hidden = torch.zeros_like(self.rows.alive), self.hidden
+        if any(one.hidden is not None for one in left):
+            hidden = hidden.clone()
+        for batch, one in enumerate(left):
+            gone[batch, one.gone] = True
+            if one.hidden is not None:
+                hidden[batch, one.slots] = one.hidden.to(hidden)
+        return hidden, gone
 
 
 def _asking(asks: Asks, own: Tensor, visual: Tensor) -> Tensor:

@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
-import torch
 from torch import Tensor, nn
 
 from chiasm.compressing.host import Call
+from chiasm.compressing.turning import turned
 
 Pair = tuple[Tensor, Tensor]
 
@@ -76,14 +76,8 @@ class PackedTower:
     def queries_keys(self, block: nn.Module, hidden: Tensor, told: Call) -> Sequence[Pair]:
         attention: Any = block
         q, k, _ = attention.qkv(hidden).unflatten(-1, (3, attention.num_heads, -1)).unbind(1)
-        q, k = (_turn(x, *told["position_embeddings"]) for x in (q, k))
+        tables = [table.float() for table in told["position_embeddings"]]
+        q, k = (turned(x.float(), *tables).to(x) for x in (q, k))
         q = q * q.shape[-1] ** -0.5
         ends = told["cu_seqlens"].tolist()
         return [(q[a:b].transpose(0, 1), k[a:b].transpose(0, 1)) for a, b in pairwise(ends)]
-
-
-def _turn(x: Tensor, cosine: Tensor, sine: Tensor) -> Tensor:
-    first, second = x.float().chunk(2, -1)
-    turned = torch.cat([-second, first], -1)
-    cosine, sine = cosine.unsqueeze(1).float(), sine.unsqueeze(1).float()
-    return (x.float() * cosine + turned * sine).to(x)

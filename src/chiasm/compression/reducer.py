@@ -108,3 +108,11 @@ class Reducer:
         if count >= evidence.tokens:
             return Reduction(torch.arange(evidence.tokens, device=evidence.hidden.device))
         return self.fate.apply(evidence, scores, count)
+
+
+def by_layer(reducers: Sequence[Reducer]) -> dict[int, list[Reducer]]:
+    """The reducers of each site, in their order."""
+    found: dict[int, list[Reducer]] = {}
+    for reducer in reducers:
+        found.setdefault(reducer.site.layer, []).append(reducer)
+    return found

@@ -105,6 +105,19 @@ def packed(
     return order.where(alive, order[:, :1]), alive
 
 
+def unpacked(
+    values: Float[Tensor, "batch kept width"],
+    places: Int[Tensor, "batch kept"],
+    alive: Bool[Tensor, "batch kept"],
+    count: int,
+) -> Float[Tensor, "batch row width"]:
+    """The way back from `packed`: values at their places among `count` rows, zeros elsewhere."""
+    rows = values.new_zeros(values.shape[0], count + 1, values.shape[-1])
+    # What holds no row is written behind the last row, which is cut off.
+    places = places.masked_fill(~alive, count).unsqueeze(-1).expand_as(values)
+    return rows.scatter(1, places, values)[:, :count]
+
+
 def take(values: Tensor, index: Int[Tensor, "batch row"]) -> Tensor:
     """`values[b, index[b, r]]` for `[batch, token]` or `[batch, token, width]` values."""
     if values.dim() == 2:
