@@ -1,12 +1,12 @@
 """Answers read from 1-bit visual keys and values: with and without clipping and calibration.
 
-A system is taught on a data set with every seed; then each held-out answer is predicted from exact
-keys and values and from packed ones, and the logits are compared (KL from the exact ones, nats a
-word). One effect is recorded: clipping and calibration together against neither. All bits and all
-four variants stand in the result. Taught models stay in the folder of runs.
+The models are those on which compression is judged (`compress_recipe.py`). Each held-out answer is
+predicted from exact keys and values and from packed ones, and the logits are compared (KL from the
+exact ones, nats a word). One effect is recorded: clipping and calibration together against neither.
+All bits and all four variants stand in the result.
 
-    python benchmarks/visual_kv.py                     # 40 minutes on one busy core
-    python benchmarks/visual_kv.py --system storm --seeds 3 4 5 --results /tmp/kv
+    python benchmarks/visual_kv.py
+    python benchmarks/visual_kv.py --seeds 3 4 5 --results /tmp/kv
 """
 
 import argparse
@@ -18,8 +18,9 @@ from statistics import fmean
 from typing import Any
 
 import torch
+from compress_recipe import DATA, PICTURES, recipe, taught
 
-from chiasm import data, system
+from chiasm import data
 from chiasm.catalogue.provenance import commit, machine, shareable, versions
 from chiasm.compressing.divergence import divergence
 from chiasm.compressing.visual_cache import VisualCache
@@ -27,8 +28,6 @@ from chiasm.compression.methods.visual_kv_quant import VisualKVQuant
 from chiasm.evaluation.committed_files import write
 from chiasm.evaluation.effect import INTERVAL, paired
 from chiasm.hub import open_checkpoint
-from chiasm.training import Budget, train
-from chiasm.training.display import Silent
 
 ROOT = Path(__file__).parents[1]
 PLAIN = {"key_scale": 1.0, "value_scale": 1.0, "calibration": 0.0}
@@ -47,22 +46,12 @@ VARIANTS: dict[str, dict[str, Any]] = {
 NEITHER, BOTH = "1 bit", "1 bit, clipped and calibrated"
 
 
-def taught(seed: int, options: argparse.Namespace) -> Path:
-    """The folder of the model of this seed, taught once."""
-    out = options.runs / f"{options.system}-{options.scale}-{options.samples}-{seed}"
-    if not (out / "model.safetensors").is_file():
-        budget = Budget(samples=options.samples)
-        chosen = system(options.system)
-        train(chosen, options.scale, options.data, budget, out, seed=seed, display=Silent())
-    return out
-
-
 def moved(seed: int, options: argparse.Namespace) -> dict[str, dict[str, float]]:
     """Mean KL and agreement of every variant, over the words of held-out answers."""
-    opened = open_checkpoint(taught(seed, options))
+    opened = open_checkpoint(taught(options.scale, seed, options.runs, options.threads))
     opened.model.eval()
     found: dict[str, list[tuple[float, float]]] = {name: [] for name in VARIANTS}
-    for example in data.load(options.data, "test")[: options.asked]:
+    for example in data.load(DATA, "test")[: options.asked]:
         inputs = opened.collator.batch([example], teach=True, packed=False)
         for row in range(inputs.ids.shape[0]):
             one = _sample(inputs, row)
@@ -107,10 +96,10 @@ def main() -> int:
         **paired(metric, values, baselines, better="lower", gain="gain"),
         "claim": "clipped endpoints and calibrated logits make 1 bit usable",
         "seeds": options.seeds,
-        "system": options.system,
+        "system": recipe().slug,
         "scale": options.scale,
-        "data": options.data,
-        "samples": options.samples,
+        "data": DATA,
+        "samples": PICTURES[options.scale],
         "test_examples": options.asked,
         "variants": {
             name: {key: [one[name][key] for one in by_seed] for key in ("kl", "agreement")}
@@ -124,7 +113,7 @@ def main() -> int:
         "date": date.today().isoformat(),
         "interval": INTERVAL,
     }
-    path = options.results / "visual-kv-quant" / f"{options.system}-{options.data}.json"
+    path = options.results / "visual-kv-quant" / f"{recipe().slug}-{options.scale}-{DATA}.json"
     write(path, result)
     for name, each in result["variants"].items():
         kl, agreement = fmean(each["kl"]), fmean(each["agreement"])
@@ -135,14 +124,11 @@ def main() -> int:
 
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--system", default="llava-1.5")
-    parser.add_argument("--scale", default="nano")
-    parser.add_argument("--data", default="easy-vqa")
-    parser.add_argument("--samples", type=int, default=4000)
+    parser.add_argument("--scale", default="nano", choices=sorted(PICTURES))
     parser.add_argument("--asked", type=int, default=100, help="test pictures")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("--runs", type=Path, default=Path("runs/visual-kv"))
+    parser.add_argument("--runs", type=Path, default=Path("runs/compress"))
     parser.add_argument("--results", type=Path, default=ROOT / "results")
     return parser.parse_args()
 
