@@ -12,8 +12,6 @@ tasks share more layers than unrelated ones (mean over the sweep). Finished runs
 
 import argparse
 import json
-import sys
-from datetime import date
 from pathlib import Path
 from statistics import fmean
 from typing import Any
@@ -22,7 +20,7 @@ import torch
 
 from chiasm.branching import Branched, Encoder, Supergraph, Task, Tree
 from chiasm.branching.blocks import rows
-from chiasm.catalogue.provenance import commit, machine, shareable, versions
+from chiasm.catalogue.provenance import measured_by
 from chiasm.data.scene_tasks import CLASSES, TaskImages, scene_tasks
 from chiasm.evaluation.committed_files import write
 from chiasm.evaluation.effect import INTERVAL, paired
@@ -110,16 +108,9 @@ def main() -> int:
         [found] = [one for one in runs if (one["arm"], one["seed"]) == (name, seed)]
         return found
 
-    head, clean = commit(ROOT)
     shared: dict[str, Any] = {
         "seeds": options.seeds,
-        "command": shareable(["python", "benchmarks/branched_mtl.py", *sys.argv[1:]], ROOT),
-        "commit": head,
-        "clean": clean,
-        "machine": machine(),
-        "date": date.today().isoformat(),
-        "threads": options.threads,
-        "versions": versions(),
+        **measured_by("benchmarks/branched_mtl.py"),
         "interval": INTERVAL,
         "setting": {
             "tasks": NAMES,

@@ -19,7 +19,6 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from datetime import date
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -30,7 +29,7 @@ from gpu_contenders import Contender, budgets, compressed, full
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from chiasm.catalogue.provenance import commit, machine_file, processor, versions
+from chiasm.catalogue.provenance import machine_file, measured_by
 from chiasm.compressing.looking import Looking
 from chiasm.compressing.showing import Shown
 from chiasm.compression.reducer import Reducer
@@ -276,16 +275,8 @@ def _write(options: argparse.Namespace, found: Mapping[str, Any]) -> None:
     out = out.with_suffix(".json")
     kept = ("width", "layers", "blocks", "side", "text", "keep", "threads", "repeats")
     record = {
-        "command": f"python benchmarks/compression_cpu.py {' '.join(sys.argv[1:])}".strip(),
+        **measured_by("benchmarks/compression_cpu.py"),
         "seed": options.seed,
-        "commit": commit(ROOT)[0],
-        "date": date.today().isoformat(),
-        "machine": {
-            "cpu": processor(),
-            "cores": os.cpu_count(),
-            "load_average": os.getloadavg()[0],
-            **versions(),
-        },
         "setting": {name: getattr(options, name) for name in kept},
         **found,
     }

@@ -21,6 +21,7 @@ from PIL import Image
 from torch import Tensor, nn
 
 from chiasm.answering import Artist
+from chiasm.catalogue.provenance import measured_by
 from chiasm.data import Example, load
 from chiasm.data.easy_vqa_captions import COLOURS, SHAPES
 from chiasm.data.latents import to_cells, to_latent
@@ -279,8 +280,7 @@ def measure(measured: Measured, options: argparse.Namespace) -> dict[str, Any]:
         "velocity_error_difference": fmean(errors),
         "velocity_error_difference_low": low,
         "velocity_error_difference_high": high,
-        "command": f"python benchmarks/drawing.py {pair.name} --seeds {options.seeds} "
-        f"--samples {pair.samples} --asked {pair.asked}",
+        **measured_by("benchmarks/drawing.py"),
     }
 
 

@@ -11,10 +11,8 @@ spent stands beside what was demanded.
 """
 
 import argparse
-import json
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import date
 from pathlib import Path
 from statistics import fmean
 from typing import Any
@@ -22,12 +20,13 @@ from typing import Any
 import torch
 
 from chiasm.assemble import build
-from chiasm.catalogue.provenance import commit, machine
+from chiasm.catalogue.provenance import measured_by
 from chiasm.compression import EarlyExits, ExitBudget, quantile_thresholds, solve_shares
 from chiasm.cost import sample_inputs
 from chiasm.cost.exits import exit_flops
 from chiasm.data.reach import Episodes, demonstrate
 from chiasm.decoding.early_exit import EarlyActing, exit_layers
+from chiasm.evaluation.committed_files import write
 from chiasm.evaluation.interval import student
 from chiasm.heads import ActionHead, Policy
 from chiasm.model import Model
@@ -59,14 +58,9 @@ def main() -> None:
         "by_seed": found,
         "interval": "Student's t over seeds, 95%, of the paired gains",
         "settings": {n: v for n, v in vars(options).items() if n not in ("out", "threads")},
-        "command": f"python benchmarks/early_exit.py --updates {options.updates} "
-        f"--seeds {options.seeds}",
-        "commit": commit(Path.cwd())[0],
-        "machine": machine(),
-        "date": date.today().isoformat(),
+        **measured_by("benchmarks/early_exit.py"),
     }
-    options.out.parent.mkdir(parents=True, exist_ok=True)
-    options.out.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+    write(options.out, content)
 
 
 def _measured(seed: int, options: argparse.Namespace) -> list[dict[str, float]]:

@@ -13,12 +13,10 @@ A part stops taking turns after `--minutes`, so that it ends within nine.
 """
 
 import argparse
-import json
 import sys
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import date
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -29,8 +27,9 @@ from device_timer import Device
 from gpu_contenders import FUSED, Contender, budgets, compressed, full, fused
 from gpu_hosts import CASES, build_host, has_flash, prompt_of
 
-from chiasm.catalogue.provenance import commit, versions
+from chiasm.catalogue.provenance import measured_by
 from chiasm.errors import ChiasmError, Misuse
+from chiasm.evaluation.committed_files import write
 from chiasm.spec import Scale
 
 ROOT = Path(__file__).parent.parent
@@ -257,18 +256,14 @@ def _write(
     name: str, found: Mapping[str, Any], device: Device, options: argparse.Namespace
 ) -> None:
     record = {
-        "command": f"python benchmarks/gpu.py {' '.join(sys.argv[1:])}".strip(),
+        **measured_by("benchmarks/gpu.py"),
         "seed": options.seed,
-        "commit": commit(ROOT)[0],
-        "date": date.today().isoformat(),
         "device": device.label,
-        "versions": versions(),
         **{key: getattr(options, key) for key in ("text", "new", "keep", "repeats", "tiny")},
         **found,
     }
-    options.out.mkdir(parents=True, exist_ok=True)
     out = options.out / f"{name}.json"
-    out.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
+    write(out, record)
     print(f"written to {out}")
 
 

@@ -13,11 +13,8 @@ as large as that of all, and the loop slower than anybody's.
 
 import argparse
 import copy
-import json
-import sys
 import time
 from collections.abc import Callable
-from datetime import date
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -25,7 +22,8 @@ from typing import Any
 import torch
 from torch import nn
 
-from chiasm.catalogue.provenance import commit, machine, shareable, versions
+from chiasm.catalogue.provenance import measured_by
+from chiasm.evaluation.committed_files import write
 from chiasm.experts.execute import execute, execute_slowly
 from chiasm.experts.routes import Routes
 from chiasm.experts.selection import by_row
@@ -137,17 +135,9 @@ def _settle(device: torch.device) -> None:
 
 def _write(options: argparse.Namespace, found: list[dict[str, Any]]) -> None:
     out = options.out or ROOT / "results" / "grouped_mm" / f"{options.device}.json"
-    out.parent.mkdir(parents=True, exist_ok=True)
-    head, clean = commit(ROOT)
     record = {
-        "command": shareable(["python", "benchmarks/grouped_mm.py", *sys.argv[1:]], ROOT),
+        **measured_by("benchmarks/grouped_mm.py"),
         "seed": options.seed,
-        "commit": head,
-        "clean": clean,
-        "date": date.today().isoformat(),
-        "machine": machine(),
-        "threads": torch.get_num_threads(),
-        "versions": versions(),
         "metric": "median seconds, grouped product against one expert after the other",
         "setting": {
             name: getattr(options, name)
@@ -155,7 +145,7 @@ def _write(options: argparse.Namespace, found: list[dict[str, Any]]) -> None:
         },
         "found": found,
     }
-    out.write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
+    write(out, record)
     print(f"written to {out}")
 
 

@@ -13,10 +13,7 @@ dense model's last loss.
 """
 
 import argparse
-import json
-import sys
 from dataclasses import replace
-from datetime import date
 from pathlib import Path
 from statistics import mean
 from typing import Any
@@ -27,9 +24,10 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
 from chiasm.assemble import build
-from chiasm.catalogue.provenance import commit, machine, shareable, versions
+from chiasm.catalogue.provenance import measured_by
 from chiasm.connectors import NoConnector
 from chiasm.encoders import NoEncoder
+from chiasm.evaluation.committed_files import write
 from chiasm.experts import MixtureOfDepths, SharedWeights
 from chiasm.fusion import NoFusion
 from chiasm.lineages.hosts import NANO
@@ -223,24 +221,16 @@ def main() -> int:
 
 def _write(options: argparse.Namespace, runs: list[dict[str, Any]]) -> None:
     out = options.out or ROOT / "results" / "moma_flops" / "cpu.json"
-    out.parent.mkdir(parents=True, exist_ok=True)
-    head, clean = commit(ROOT)
     names = ("width", "layers", "batch", "pairs", "rate", "teraflops", "points", "held_out")
     record = {
-        "command": shareable(["python", "benchmarks/moma_flops.py", *sys.argv[1:]], ROOT),
+        **measured_by("benchmarks/moma_flops.py"),
         "seeds": options.seeds,
-        "commit": head,
-        "clean": clean,
-        "date": date.today().isoformat(),
-        "machine": machine(),
-        "threads": options.threads,
-        "versions": versions(),
         "metric": "held-out loss against training FLOPs; savings to the dense model's last loss",
         "baseline": "dense",
         "setting": {name: getattr(options, name) for name in names},
         "runs": runs,
     }
-    out.write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
+    write(out, record)
     print(f"written to {out}")
 
 

@@ -11,15 +11,13 @@ within a tenth is marked, and makes the command fail.
 """
 
 import argparse
-import os
 import sys
-from datetime import date
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from chiasm.catalogue.provenance import commit, machine_file, processor
+from chiasm.catalogue.provenance import machine_file, measured_by
 from chiasm.cost import count
 from chiasm.cost.load import Load
 from chiasm.cost.peak import measured_peak, predicted_peak
@@ -133,12 +131,8 @@ def _write(options: argparse.Namespace, found: dict[str, Any]) -> None:
     folder = Path(__file__).parent.parent / "results" / "peak_memory"
     out = options.out or folder / f"{machine_file()}.json"
     record = {
-        "command": f"python benchmarks/peak_memory.py {' '.join(sys.argv[1:])}".strip(),
-        "commit": commit(folder.parent.parent)[0],
-        "date": date.today().isoformat(),
-        "machine": {"processor": processor(), "cores": os.cpu_count()},
+        **measured_by("benchmarks/peak_memory.py"),
         "device": options.device,
-        "torch": torch.__version__,
         **found,
     }
     write(out, record)

@@ -11,15 +11,12 @@ take turns, A, B, C, A, B, C, …, and medians are compared.
 """
 
 import argparse
-import json
 import os
-import platform
 import subprocess
 import sys
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import date
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -28,10 +25,11 @@ import torch
 from torch import Tensor, nn
 
 from chiasm.assemble import build
-from chiasm.catalogue.provenance import commit, machine_file, processor
+from chiasm.catalogue.provenance import machine_file, measured_by
 from chiasm.cost import count, sample_inputs
 from chiasm.cost.latency import samples
 from chiasm.encoders import VisionTransformer
+from chiasm.evaluation.committed_files import write
 from chiasm.model import Model
 from chiasm.spec import Answers, Fixed, Host, Scale, Size, Work, registered
 from chiasm.stream import Features
@@ -178,22 +176,10 @@ def _encoder_seconds(options: argparse.Namespace) -> float:
 
 def _write(options: argparse.Namespace, found: dict[str, Any]) -> None:
     out = options.out or Path("results/prefill") / f"{machine_file()}.json"
-    out.parent.mkdir(parents=True, exist_ok=True)
-    arguments = [str(value) for value in sys.argv[1:]]
     record = {
-        "command": " ".join(["python", "benchmarks/prefill.py", *arguments]),
+        **measured_by("benchmarks/prefill.py"),
         "seed": options.seed,
-        "commit": commit(Path.cwd())[0],
-        "date": date.today().isoformat(),
-        "machine": {
-            "cpu": processor(),
-            "cores": os.cpu_count(),
-            "threads": options.threads,
-            "thread_waiting": os.environ[POLICY].lower(),
-            "load_average": os.getloadavg()[0],
-            "torch": torch.__version__,
-            "python": platform.python_version(),
-        },
+        "thread_waiting": os.environ[POLICY].lower(),
         "setting": {
             "visual_tokens": options.side**2,
             "text_tokens": options.text,
@@ -204,7 +190,7 @@ def _write(options: argparse.Namespace, found: dict[str, Any]) -> None:
         },
         **found,
     }
-    out.write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
+    write(out, record)
     print(f"written to {out}")
 
 

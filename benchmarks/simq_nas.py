@@ -12,10 +12,8 @@ as a share of (accuracy 1, no bytes); everything that an arm measured counts for
 
 import argparse
 import json
-import sys
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import date
 from functools import cache
 from pathlib import Path
 from random import Random
@@ -24,7 +22,7 @@ from typing import Any
 import torch
 
 from chiasm.assemble import build
-from chiasm.catalogue.provenance import commit, machine, shareable, versions
+from chiasm.catalogue.provenance import measured_by
 from chiasm.connectors import PatchEmbedding
 from chiasm.data.collate import Collator
 from chiasm.data.example import Example, Turn
@@ -205,20 +203,13 @@ def main() -> int:
     torch.set_num_threads(options.threads)
     runs = [searches(seed, options) for seed in options.seeds]
     joint, apart = ([run[name]["hypervolume"] for run in runs] for name in ("joint", "then-int8"))
-    head, clean = commit(ROOT)
     result = {
         **paired("hypervolume of accuracy against bytes", joint, apart),
         "seeds": options.seeds,
         "claim": "architecture and bits searched together are at least as good as architectures "
         "first and INT8 afterwards, at equal measurements",
         "quantisation": "static INT8, rows of weights and ranges of inputs from calibration",
-        "command": shareable(["python", "benchmarks/simq_nas.py", *sys.argv[1:]], ROOT),
-        "commit": head,
-        "clean": clean,
-        "machine": machine(),
-        "date": date.today().isoformat(),
-        "threads": options.threads,
-        "versions": versions(),
+        **measured_by("benchmarks/simq_nas.py"),
         "interval": INTERVAL,
         "setting": {
             name: getattr(options, name)

@@ -13,14 +13,11 @@ names both, and `--twin-layers` can make the twin as large instead of as deep.
 
 import argparse
 import copy
-import json
 import os
-import platform
 import subprocess
 import sys
 import time
 from dataclasses import replace
-from datetime import date
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -30,10 +27,11 @@ from torch import Tensor
 
 from chiasm.assemble import build
 from chiasm.backbone import Cache, StaticCache
-from chiasm.catalogue.provenance import commit, machine_file, processor
+from chiasm.catalogue.provenance import machine_file, measured_by
 from chiasm.compression import NoCompression
 from chiasm.connectors import NoConnector
 from chiasm.encoders import NoEncoder
+from chiasm.evaluation.committed_files import write
 from chiasm.experts import SharedWeights
 from chiasm.fusion import NoFusion
 from chiasm.heads import TextHead
@@ -189,22 +187,10 @@ def _again_with_passive_threads() -> int:
 
 def _write(options: argparse.Namespace, found: dict[str, Any]) -> None:
     out = options.out or Path("results/ssm_decode") / f"{machine_file()}.json"
-    out.parent.mkdir(parents=True, exist_ok=True)
-    arguments = [str(value) for value in sys.argv[1:]]
     record = {
-        "command": " ".join(["python", "benchmarks/ssm_decode.py", *arguments]),
+        **measured_by("benchmarks/ssm_decode.py"),
         "seed": options.seed,
-        "commit": commit(Path.cwd())[0],
-        "date": date.today().isoformat(),
-        "machine": {
-            "cpu": processor(),
-            "cores": os.cpu_count(),
-            "threads": options.threads,
-            "thread_waiting": os.environ[POLICY].lower(),
-            "load_average": os.getloadavg()[0],
-            "torch": torch.__version__,
-            "python": platform.python_version(),
-        },
+        "thread_waiting": os.environ[POLICY].lower(),
         "setting": {
             "width": options.width,
             "layers": options.layers,
@@ -217,7 +203,7 @@ def _write(options: argparse.Namespace, found: dict[str, Any]) -> None:
         },
         **found,
     }
-    out.write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
+    write(out, record)
     print(f"written to {out}")
 
 

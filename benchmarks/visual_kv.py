@@ -10,9 +10,7 @@ All bits and all four variants stand in the result.
 """
 
 import argparse
-import sys
 from dataclasses import replace
-from datetime import date
 from pathlib import Path
 from statistics import fmean
 from typing import Any
@@ -21,7 +19,7 @@ import torch
 from compress_recipe import DATA, PICTURES, recipe, taught
 
 from chiasm import data
-from chiasm.catalogue.provenance import commit, machine, shareable, versions
+from chiasm.catalogue.provenance import measured_by
 from chiasm.compressing.divergence import divergence
 from chiasm.compressing.visual_cache import VisualCache
 from chiasm.compression.methods.visual_kv_quant import VisualKVQuant
@@ -90,7 +88,6 @@ def main() -> int:
     torch.set_num_threads(options.threads)
     by_seed = [moved(seed, options) for seed in options.seeds]
     values, baselines = ([one[name]["kl"] for one in by_seed] for name in (BOTH, NEITHER))
-    head, clean = commit(ROOT)
     metric = "KL of answers' logits at 1 bit"
     result: dict[str, Any] = {
         **paired(metric, values, baselines, better="lower", gain="gain"),
@@ -105,12 +102,7 @@ def main() -> int:
             name: {key: [one[name][key] for one in by_seed] for key in ("kl", "agreement")}
             for name in VARIANTS
         },
-        "command": shareable(["python", "benchmarks/visual_kv.py", *sys.argv[1:]], ROOT),
-        "commit": head,
-        "clean": clean,
-        "machine": machine(),
-        "versions": versions(),
-        "date": date.today().isoformat(),
+        **measured_by("benchmarks/visual_kv.py"),
         "interval": INTERVAL,
     }
     path = options.results / "visual-kv-quant" / f"{recipe().slug}-{options.scale}-{DATA}.json"

@@ -10,13 +10,8 @@ default a ViT-B over 196 patches, 16 fusion rows and 64 words.
 """
 
 import argparse
-import json
-import os
-import platform
-import sys
 import time
 from dataclasses import replace
-from datetime import date
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -24,8 +19,9 @@ from typing import Any
 import torch
 
 from chiasm.assemble import build
-from chiasm.catalogue.provenance import commit, machine_file, processor
+from chiasm.catalogue.provenance import machine_file, measured_by
 from chiasm.cost import sample_inputs
+from chiasm.evaluation.committed_files import write
 from chiasm.model import Model
 from chiasm.spec import Fixed, Scale, registered
 from chiasm.stream import Modality, Stream
@@ -124,27 +120,15 @@ def _samples(model: Model, streams: dict[str, Stream], repeats: int) -> dict[str
 
 def _write(options: argparse.Namespace, found: dict[str, Any]) -> None:
     out = options.out or Path("results/zorro_unimodal") / f"{machine_file()}.json"
-    out.parent.mkdir(parents=True, exist_ok=True)
-    arguments = [str(value) for value in sys.argv[1:]]
     record = {
-        "command": " ".join(["python", "benchmarks/zorro_unimodal.py", *arguments]),
+        **measured_by("benchmarks/zorro_unimodal.py"),
         "seed": options.seed,
-        "commit": commit(Path.cwd())[0],
-        "date": date.today().isoformat(),
-        "machine": {
-            "cpu": processor(),
-            "cores": os.cpu_count(),
-            "threads": options.threads,
-            "load_average": os.getloadavg()[0],
-            "torch": torch.__version__,
-            "python": platform.python_version(),
-        },
         "setting": {
             name: getattr(options, name) for name in ("layers", "width", "side", "text", "repeats")
         },
         **found,
     }
-    out.write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
+    write(out, record)
     print(f"written to {out}")
 
 

@@ -12,7 +12,7 @@ from chiasm.evaluation.committed_ratios import ratios_block
 
 def put(root: Path, folder: str, record: dict[str, Any]) -> None:
     (root / folder).mkdir(parents=True)
-    shared = {"command": "python x.py", "machine": {"cpu": "a chip", "threads": 2}}
+    shared = {"command": "python x.py", "machine": "a chip", "threads": 2}
     (root / folder / "one.json").write_text(json.dumps(shared | record))
 
 

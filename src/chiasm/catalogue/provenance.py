@@ -10,8 +10,10 @@ import shlex
 import subprocess
 import sys
 from collections.abc import Iterable
+from datetime import date
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from typing import Any
 
 EVIDENCE = "src/chiasm/catalogue/evidence"
 
@@ -67,6 +69,27 @@ def versions() -> dict[str, str]:
         except PackageNotFoundError:
             continue
     return found
+
+
+def measured_by(script: str) -> dict[str, Any]:
+    """What the result of a script in this checkout says of the run that measured it.
+
+    `clean`: the commit is all of the code. `load_average`: processes that wanted a core in the last
+    minute. Threads are torch's.
+    """
+    root = Path.cwd()
+    head, clean = commit(root)
+    torch = sys.modules.get("torch")
+    return {
+        "command": shareable(["python", script, *sys.argv[1:]], root),
+        "commit": head,
+        "clean": clean,
+        "date": date.today().isoformat(),
+        "machine": machine(),
+        "threads": torch.get_num_threads() if torch else 1,
+        "load_average": round(os.getloadavg()[0], 2),
+        "versions": versions(),
+    }
 
 
 def shareable(arguments: Iterable[str], root: Path) -> str:

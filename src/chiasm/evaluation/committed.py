@@ -45,7 +45,7 @@ def _compared(path: Path) -> str:
 
 def _prefill(path: Path) -> str:
     found = read(path)
-    base, setting, machine = found["baseline"], found["setting"], found["machine"]
+    base, setting = found["baseline"], found["setting"]
     lines = [
         (f"`{system}`", f"{seconds:.3f}", f"{found['seconds'][base] / seconds:.2f}")
         for system, seconds in found["seconds"].items()
@@ -53,7 +53,7 @@ def _prefill(path: Path) -> str:
     told = (
         f"{setting['visual_tokens']:,} visual and {setting['text_tokens']} text tokens, a "
         f"random decoder of {setting['layers']} layers and width {setting['width']:,}, medians of "
-        f"{setting['repeats']} in turn. `{found['command']}` on {machine['cpu']}, "
-        f"{machine['threads']} threads."
+        f"{setting['repeats']} in turn. `{found['command']}` on {found['machine']}, "
+        f"{found['threads']} threads."
     )
     return f"{table(('system', 'prefill, seconds', 'times faster'), lines)}\n\n{told}"

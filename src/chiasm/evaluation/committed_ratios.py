@@ -93,11 +93,8 @@ def _flops(found: Mapping[str, Any]) -> str:
 
 
 def _told(lines: str, what: str, found: Mapping[str, Any]) -> str:
-    machine = found["machine"]
-    threads = found.get("threads")
-    if isinstance(machine, Mapping):
-        machine, threads = machine["cpu"], machine["threads"]
-    return f"{lines}\n\n{what}. `{found['command']}` on {machine}, {threads} threads."
+    made = f"`{found['command']}` on {found['machine']}, {found['threads']} threads."
+    return f"{lines}\n\n{what}. {made}"
 
 
 BLOCKS: dict[str, Callable[[Mapping[str, Any]], str]] = {

@@ -11,13 +11,12 @@ import json
 import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import date
 from pathlib import Path
 from statistics import fmean
 from typing import Any
 
 from chiasm import data
-from chiasm.catalogue.provenance import commit, machine
+from chiasm.catalogue.provenance import measured_by
 from chiasm.errors import Misuse
 from chiasm.evaluation.committed_files import write
 from chiasm.evaluation.interval import student
@@ -82,10 +81,7 @@ def record(
         "samples": pair.samples,
         "test_examples": pair.asked,
         "interval": INTERVAL,
-        "command": f"python benchmarks/effects.py {pair.name} --seeds {len(seeds)}",
-        "commit": commit(Path.cwd())[0],
-        "machine": machine(),
-        "date": date.today().isoformat(),
+        **measured_by("benchmarks/effects.py"),
     }
 
 
