@@ -62,6 +62,24 @@ def test_an_arm_that_never_arrives_is_said_so(tmp_path):
     assert "| `moma` | 2.0000 | 2.0000 | 2.0000 | 2.0000 | never reached |" in block
 
 
+def test_methods_say_what_eats_the_rest_and_peaks_are_grouped(tmp_path):
+    full = {"name": "sdpa", "tokens": 1152.0, "seconds": 9.0, "times_faster": 1.0}
+    full |= {"flops_ratio": 1.0, "share": 1.0, "eaten_by": ""}
+    slow = full | {"name": "g-search", "tokens": 115.0, "seconds": 3.0, "times_faster": 3.0}
+    slow |= {"flops_ratio": 6.0, "share": 0.5, "eaten_by": "scoring rows"}
+    setting = {"layers": 12, "width": 1024, "text": 64, "keep": 0.1, "repeats": 5}
+    found = {"baseline": "sdpa", "rows": [full, slow], "refused": {"fastv": "too few layers"}}
+    put(tmp_path, "compression_cpu", found | {"setting": setting})
+    row = {"system": "saisa", "scale": "nano", "mode": "teach"}
+    peaks = [row | {"measured_bytes": n * 1e6, "ratio": n / 2} for n in (2, 3)]
+    put(tmp_path, "peak_memory", {"rows": peaks})
+    block = ratios_block(tmp_path)
+    assert "| full model | 1,152 | 9,000 | 1.00 | 1.00 | 1.00 |  |" in block
+    assert "| `g-search` | 115 | 3,000 | 3.00 | 6.00 | 0.50 | scoring rows |" in block
+    assert "| `fastv` |  |  |  |  |  | cannot run: too few layers |" in block
+    assert "| `saisa` | nano | teach | 2 | 2.0 to 3.0 | 1.000 to 1.500 |" in block
+
+
 def test_nothing_measured_and_files_that_are_broken(tmp_path):
     assert ratios_block(tmp_path) == ""
     put(tmp_path, "ssm_decode", {})

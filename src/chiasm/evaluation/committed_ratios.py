@@ -92,6 +92,59 @@ def _flops(found: Mapping[str, Any]) -> str:
     return _told(table(head, lines), told, found)
 
 
+def _methods(found: Mapping[str, Any]) -> str:
+    head = ("method", "visual tokens", "prefill, ms", "times faster", "FLOPs, times fewer")
+    head += ("share of that", "what eats the rest")
+    lines = [
+        (
+            f"`{row['name']}`" if row["name"] != found["baseline"] else "full model",
+            f"{row['tokens']:,.0f}",
+            f"{1e3 * row['seconds']:,.0f}",
+            f"{row['times_faster']:.2f}",
+            f"{row['flops_ratio']:.2f}",
+            f"{row['share']:.2f}",
+            row["eaten_by"],
+        )
+        for row in found["rows"]
+    ]
+    lines += [
+        (f"`{name}`", *[""] * 5, f"cannot run: {why}") for name, why in found["refused"].items()
+    ]
+    setting = found["setting"]
+    told = (
+        f"A random LLaVA of {setting['layers']} decoder layers of width {setting['width']:,}, "
+        f"{setting['text']} text tokens, keep = {setting['keep']:g}, encoder and hooks included, "
+        f"medians of {setting['repeats']} in turn"
+    )
+    return _told(table(head, lines), told, found)
+
+
+def _peaks(found: Mapping[str, Any]) -> str:
+    head = ("system", "scale", "mode", "loads", "measured, MB", "foreseen over measured")
+    groups: dict[tuple[str, str, str], list[Mapping[str, Any]]] = {}
+    for row in found["rows"]:
+        groups.setdefault((row["system"], row["scale"], row["mode"]), []).append(row)
+    lines = []
+    for (system, scale, mode), rows in groups.items():
+        bytes_ = [row["measured_bytes"] / 1e6 for row in rows]
+        ratios = [row["ratio"] for row in rows]
+        lines.append(
+            (
+                f"`{system}`",
+                scale,
+                mode,
+                str(len(rows)),
+                f"{min(bytes_):,.1f} to {max(bytes_):,.1f}",
+                f"{min(ratios):.3f} to {max(ratios):.3f}",
+            )
+        )
+    told = (
+        "Peaks that `chiasm fit` foresees beside what the allocator saw; loads differ in batch, "
+        "text and type"
+    )
+    return _told(table(head, lines), told, found)
+
+
 def _told(lines: str, what: str, found: Mapping[str, Any]) -> str:
     made = f"`{found['command']}` on {found['machine']}, {found['threads']} threads."
     return f"{lines}\n\n{what}. {made}"
@@ -102,5 +155,7 @@ BLOCKS: dict[str, Callable[[Mapping[str, Any]], str]] = {
     "grouped_mm": _grouped,
     "zorro_unimodal": _unimodal,
     "moma_flops": _flops,
+    "compression_cpu": _methods,
+    "peak_memory": _peaks,
 }
 """Folder of results to what writes its table."""
