@@ -16,7 +16,7 @@ from typing import Any
 from chiasm.spec import Answers, Scale, System, system
 from chiasm.training import Budget, Options, train
 
-PICTURES = {"nano": 6000, "smol": 600}
+PICTURES = {"nano": 6000, "smol": 800}
 BATCH = {"nano": 8, "smol": 4}
 DATA = "easy-vqa"
 
@@ -28,9 +28,9 @@ def _nano(answers: Answers) -> Answers:
 
 
 def _smol(answers: Answers) -> Answers:
-    """Connector and host learn from the first step; few questions make a step affordable."""
+    """Connector and host learn from the first step, on few pictures a step."""
     (_, adaptation) = answers.teaching.stages
-    stage = replace(adaptation, share=1.0, batch=4, questions=3, rates=(("connector", 5.0),))
+    stage = replace(adaptation, share=1.0, batch=4, questions=6, rates=(("connector", 5.0),))
     return replace(answers, teaching=replace(answers.teaching, stages=(stage,)))
 
 
