@@ -16,8 +16,8 @@ from typing import Any
 from chiasm.spec import Answers, Scale, System, system
 from chiasm.training import Budget, Options, train
 
-PICTURES = {"nano": 6000, "smol": 800}
-BATCH = {"nano": 8, "smol": 4}
+PICTURES = {"nano": 16000, "smol": 800}
+BATCH = {"nano": 16, "smol": 4}
 DATA = "easy-vqa"
 
 

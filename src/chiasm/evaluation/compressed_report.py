@@ -32,9 +32,14 @@ CONVENTIONS = (
 )
 
 
-def rows(trials: Trials, keep: float) -> list[tuple[str, ...]]:
-    """The full model, the controls and every method at one budget."""
-    return [_row(one, trials.full) for one in (trials.full, *trials.at(keep))]
+def columns(trials: Trials, keep: float) -> tuple[list[str], list[list[str]]]:
+    """Heads, and the rows of the full model, the controls and every method at one budget.
+
+    What was measured of none of them has no column.
+    """
+    rows = [_row(one, trials.full) for one in (trials.full, *trials.at(keep))]
+    filled = [at for at, head in enumerate(HEAD) if head == "note" or any(row[at] for row in rows)]
+    return [HEAD[at] for at in filled], [[row[at] for at in filled] for row in rows]
 
 
 def table(trials: Trials, keep: float) -> Table:
@@ -42,11 +47,12 @@ def table(trials: Trials, keep: float) -> Table:
     made = Table(
         title=f"keep = {keep:g}", title_justify="left", box=SIMPLE_HEAD, padding=(0, 1, 0, 0)
     )
-    for at, name in enumerate(HEAD):
-        last = at == len(HEAD) - 1
+    head, rows = columns(trials, keep)
+    for at, name in enumerate(head):
+        last = at == len(head) - 1
         justify = "right" if at and not last else "left"
         made.add_column(name, justify=justify, no_wrap=not last, min_width=24 if last else None)
-    for row in rows(trials, keep):
+    for row in rows:
         made.add_row(*row)
     return made
 
@@ -171,7 +177,7 @@ def write(trial: Trial, trials: Trials, out: Path) -> dict[str, Any]:
 
 def _page(trial: Trial, trials: Trials, made: dict[str, Any], drawn: str) -> str:
     budgets = "".join(
-        f"<h2>keep = {keep:g}</h2>{filled(HEAD, rows(trials, keep))}" for keep in trial.keeps
+        f"<h2>keep = {keep:g}</h2>{filled(*columns(trials, keep))}" for keep in trial.keeps
     )
     facts = {
         "command": made["command"],

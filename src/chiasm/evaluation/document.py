@@ -4,7 +4,7 @@ import html
 from collections.abc import Mapping, Sequence
 
 _STYLE = """
-body { font: 15px/1.5 system-ui, sans-serif; margin: 2rem auto; max-width: 68rem; padding: 0 1rem;
+body { font: 15px/1.5 system-ui, sans-serif; margin: 2rem auto; max-width: 92rem; padding: 0 1rem;
        color: #1c1c1e; background: #fff; }
 h1 { font-size: 1.5rem; } h2 { font-size: 1.15rem; margin-top: 2.2rem; }
 .wide { overflow-x: auto; }
@@ -13,8 +13,9 @@ th, td { padding: .35rem .6rem; border-bottom: 1px solid #ddd; text-align: right
          white-space: nowrap; }
 th:first-child, td:first-child, .left td, .left th { text-align: left; }
 td.right { background: #e4f5e6; } td.wrong { background: #fbe6e6; }
-td.asked { white-space: normal; min-width: 14rem; }
-.plots { display: flex; flex-wrap: wrap; gap: 1rem; } .plots svg { max-width: 32rem; height: auto; }
+td.asked, td.told { white-space: normal; min-width: 14rem; }
+td.told { text-align: left; }
+.plots { display: flex; flex-wrap: wrap; gap: 1rem; } .plots svg { max-width: 44rem; height: auto; }
 img { width: 64px; height: 64px; object-fit: contain; image-rendering: pixelated; }
 footer { margin-top: 2rem; color: #666; font-size: .85rem; }
 code { background: #f3f3f5; padding: .1rem .3rem; }
@@ -40,10 +41,14 @@ def document(title: str, body: str, facts: Mapping[str, str], footer: str) -> st
 def filled(head: Sequence[str], body: Sequence[Sequence[str]]) -> str:
     """A table that scrolls sideways where it must."""
     named = "".join(f"<th>{html.escape(name)}</th>" for name in head)
-    lines = "".join(
-        "<tr>" + "".join(f"<td>{html.escape(cell)}</td>" for cell in row) + "</tr>" for row in body
-    )
+    lines = "".join("<tr>" + "".join(map(_cell, row)) + "</tr>" for row in body)
     return (
         f'<div class="wide"><table><thead><tr>{named}</tr></thead>'
         f"<tbody>{lines}</tbody></table></div>"
     )
+
+
+def _cell(text: str) -> str:
+    """A cell; sentences wrap, figures do not."""
+    kind = ' class="told"' if len(text) > 40 else ""
+    return f"<td{kind}>{html.escape(text)}</td>"

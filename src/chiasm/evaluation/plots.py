@@ -2,8 +2,10 @@
 
 import io
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 from chiasm.errors import Misuse
+from chiasm.evaluation.difference import CONTROLS
 from chiasm.evaluation.result import Result, Score
 
 
@@ -49,22 +51,26 @@ def accuracy_of_budgets(
 ) -> str:
     """Each method's (cost, accuracy) at its budgets, joined, beside the full model's.
 
-    `measure` names the cost; the full model is a star, and a dotted line at its accuracy.
+    `measure` names the cost; the full model is a star, and a dotted line at its accuracy. The
+    controls are black, so that what lies below them is seen.
     """
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(8.0, 5.0), layout="constrained")
+    figure = Figure(figsize=(9.0, 5.0), layout="constrained")
     axes = figure.subplots()
     for at, (method, points) in enumerate(lines.items()):
         costs, accuracies = zip(*sorted(points), strict=True)
         shares = [100 * accuracy for accuracy in accuracies]
         marker, style = "osD^v<>pPX"[at % 10], ("-", "--", ":")[at // 10 % 3]
-        axes.plot(costs, shares, marker=marker, linestyle=style, label=method, linewidth=1.0)
+        told: dict[str, Any] = {"marker": marker, "linestyle": style, "linewidth": 1.0}
+        if method in CONTROLS:
+            told |= {"color": "black", "linewidth": 2.0, "zorder": 3}
+        axes.plot(costs, shares, label=method, **told)
     axes.plot(whole[0], 100 * whole[1], "k*", markersize=12, label="full model")
     axes.axhline(100 * whole[1], color="grey", linestyle=":")
     axes.set_xlabel(measure)
     axes.set_ylabel("accuracy, %")
-    axes.legend(fontsize="x-small", ncols=2)
+    figure.legend(fontsize="small", loc="outside right upper")
     axes.grid(alpha=0.3)
     return _svg(figure)
 
