@@ -1,11 +1,12 @@
 """Data sets by name or path, and what is said when there is none."""
 
 import json
+from dataclasses import replace
 
 import pytest
 
 from chiasm.data.example import Dataset
-from chiasm.data.registry import SOURCES, load, register, source
+from chiasm.data.registry import load, register, source, sources
 from chiasm.errors import ChiasmError, Misuse
 
 
@@ -17,7 +18,7 @@ def test_an_unknown_name_suggests_the_nearest(name):
 
 
 def test_a_name_like_nothing_lists_what_exists():
-    with pytest.raises(Misuse, match="known: easy-vqa"):
+    with pytest.raises(Misuse, match="did you mean easy-vqa, easy-vqa-captions, lookups"):
         load("zzzz")
 
 
@@ -27,9 +28,9 @@ def test_an_unknown_split():
 
 
 def test_a_name_is_taken_once():
-    with pytest.raises(Misuse, match="registered twice"):
-        register(source("easy-vqa"))
-    assert list(SOURCES).count("easy-vqa") == 1
+    with pytest.raises(ValueError, match="'easy-vqa' is registered twice"):
+        register(replace(source("easy-vqa"), licence="another"))
+    assert sources()["easy-vqa"].licence == "MIT"
 
 
 def test_a_path(tmp_path):

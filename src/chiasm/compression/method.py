@@ -1,12 +1,12 @@
 """A published method: reducers for a host of some shape, at a demanded budget; by name."""
 
-import difflib
-from collections.abc import Callable, Collection
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
 from chiasm.compression.reducer import Reducer
 from chiasm.errors import Misuse
+from chiasm.registry import Registry
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,25 +70,18 @@ class Method(Protocol):
         ...
 
 
-_methods: dict[str, Callable[..., Method]] = {}
+WHAT, FILES = "compression method", "chiasm.compression.methods"
+_METHODS: Registry[Callable[..., Method]] = Registry(WHAT, FILES)
 
 
 def register_method(name: str) -> Callable[[type], type]:
     """Enter a method's class under its name."""
-
-    def enter(made: type) -> type:
-        if name in _methods:
-            raise ValueError(f"compression method {name!r} is registered twice")
-        _methods[name] = made
-        return made
-
-    return enter
+    return lambda made: _METHODS.enter(name, made)  # type: ignore[return-value]
 
 
 def methods() -> dict[str, Callable[..., Method]]:
     """All methods by name, in alphabetical order."""
-    load_methods()
-    return dict(sorted(_methods.items()))
+    return _METHODS.every()
 
 
 def method(name: str, *, keep: float, **settings: object) -> Method:
@@ -97,20 +90,12 @@ def method(name: str, *, keep: float, **settings: object) -> Method:
     Raises:
         Misuse: no such method or setting, or `keep` is not in (0, 1].
     """
-    load_methods()
-    check_name(name, _methods)
+    made = _METHODS.of(name)
     check_keep(keep)
     try:
-        return _methods[name](keep=keep, **settings)
+        return made(keep=keep, **settings)
     except TypeError as error:
         raise Misuse(f"{name}: {error}") from error
-
-
-def check_name(name: str, known: Collection[str]) -> None:
-    """Refuse a name that is not known, with the nearest ones."""
-    if name not in known:
-        near = difflib.get_close_matches(name, known, n=3, cutoff=0.4) or sorted(known)
-        raise Misuse(f"unknown compression method {name!r}; did you mean {', '.join(near)}?")
 
 
 def check_keep(keep: float) -> None:
@@ -154,13 +139,3 @@ def two_stages(keep: float, layer: int, depth: int, later: float) -> tuple[float
     if first <= 1:
         return first, later
     return 1.0, (keep * depth - layer) / (depth - layer)
-
-
-def load_methods() -> None:
-    """Enter everything that the files of `methods/` register."""
-    import importlib
-    import pkgutil
-
-    package = importlib.import_module("chiasm.compression.methods")
-    for module in pkgutil.iter_modules(package.__path__):
-        importlib.import_module(f"chiasm.compression.methods.{module.name}")

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from difflib import get_close_matches
 from functools import partial
 from pathlib import Path
 
@@ -11,6 +10,7 @@ from chiasm.data.conversations import SUFFIXES, read_conversations
 from chiasm.data.example import Dataset
 from chiasm.data.scene_questions import RELATIONS
 from chiasm.errors import Misuse
+from chiasm.registry import Registry
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,14 +26,17 @@ class Source:
     load: Callable[[str], Dataset]
 
 
-SOURCES: dict[str, Source] = {}
+_SOURCES: Registry[Source] = Registry("data set", hint=" Or pass a .json or .jsonl path.")
 
 
 def register(source: Source) -> None:
     """Add a data set; a name is taken once."""
-    if source.name in SOURCES:
-        raise Misuse(f"the data set {source.name!r} is registered twice; choose another name")
-    SOURCES[source.name] = source
+    _SOURCES.enter(source.name, source)
+
+
+def sources() -> dict[str, Source]:
+    """All data sets by name, in alphabetical order."""
+    return _SOURCES.every()
 
 
 register(
@@ -103,11 +106,7 @@ register(
 
 def source(name: str) -> Source:
     """The registered data set of this name; Misuse, with the nearest names, if there is none."""
-    if name not in SOURCES:
-        near = get_close_matches(name, SOURCES, n=3, cutoff=0.4)
-        hint = f"did you mean {' or '.join(near)}" if near else f"known: {', '.join(SOURCES)}"
-        raise Misuse(f"no data set is called {name!r}; {hint}, or pass a .json or .jsonl path")
-    return SOURCES[name]
+    return _SOURCES.of(name)
 
 
 def load(name: str, split: str = "train", *, image_folder: Path | None = None) -> Dataset:

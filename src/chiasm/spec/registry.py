@@ -1,25 +1,19 @@
-"""Every system is registered once; duplicates and unknown names raise, naming what exists."""
+"""Every system, by slug."""
 
-import difflib
-
-from chiasm.errors import Misuse
+from chiasm.registry import Registry
 from chiasm.spec.system import System
 
-_systems: dict[str, System] = {}
+_SYSTEMS: Registry[System] = Registry("system", "chiasm.systems", hint=" (chiasm systems)")
 
 
 def register(value: System) -> System:
     """Enter a system; a second one of the same slug is refused."""
-    if value.slug in _systems and _systems[value.slug] != value:
-        raise ValueError(f"system {value.slug!r} is registered twice")
-    _systems[value.slug] = value
-    return value
+    return _SYSTEMS.enter(value.slug, value)
 
 
 def registered() -> dict[str, System]:
     """All systems by slug, in alphabetical order."""
-    _load()
-    return dict(sorted(_systems.items()))
+    return _SYSTEMS.every()
 
 
 def system(slug: str) -> System:
@@ -28,17 +22,4 @@ def system(slug: str) -> System:
     Raises:
         Misuse: no such system; the message offers the nearest names.
     """
-    _load()
-    if slug not in _systems:
-        near = difflib.get_close_matches(slug, _systems, n=3, cutoff=0.4) or sorted(_systems)
-        raise Misuse(f"unknown system {slug!r}; did you mean {', '.join(near)}? (chiasm systems)")
-    return _systems[slug]
-
-
-def _load() -> None:
-    import importlib
-    import pkgutil
-
-    package = importlib.import_module("chiasm.systems")
-    for module in pkgutil.iter_modules(package.__path__):
-        importlib.import_module(f"chiasm.systems.{module.name}")
+    return _SYSTEMS.of(slug)
