@@ -1,11 +1,17 @@
 """`chiasm compress`: a table a budget, a record, and rows for what cannot run."""
 
 import json
+import random
 import re
 
 import pytest
+import transformers
 from PIL import Image
 from tests.cli.test_ask import one_line
+from tests.compressing import tiny_hosts as tiny
+from transformers.models.clip.image_processing_pil_clip import CLIPImageProcessorPil
+
+from chiasm.data.tokenizer import fit_tokenizer
 
 
 @pytest.fixture
@@ -93,3 +99,34 @@ def test_a_folder_that_holds_something_is_left_alone(chiasm, checkpoint, questio
     (tmp_path / "out" / "mine").touch()
     code, _, err = run(chiasm, checkpoint, questions, tmp_path)
     assert code == 2 and "not empty" in one_line(err)
+
+
+CHAT = (
+    "{% for m in messages %}{{ m.role }}: {% for c in m.content %}"
+    "{% if c.type == 'image' %}<image>{% else %}{{ c.text }}{% endif %}{% endfor %}\n{% endfor %}"
+)
+
+
+def test_a_folder_of_transformers_own(chiasm, questions, tmp_path):
+    """A LLaVA as transformers saves it, with a tokenizer and its image processor."""
+    tokenizer = fit_tokenizer(["what color is the shape?", "red", "blue"], 300)
+    tokenizer.chat_template = CHAT
+    config = tiny.CONFIGS["llava"][1](random.Random(3))
+    config.text_config.vocab_size = len(tokenizer)
+    config.image_token_index = config.image_token_id = tokenizer.convert_tokens_to_ids("<image>")
+    model = transformers.LlavaForConditionalGeneration(config)
+    folder = tmp_path / "theirs"
+    model.save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    side = config.vision_config.image_size
+    size = {"shortest_edge": side}
+    CLIPImageProcessorPil(size=size, crop_size=side).save_pretrained(folder)
+    options = ("--methods", "vscan,fastv", "--keep", "0.6", "--no-times", "--max-new", 2)
+    code, out, err = run(chiasm, folder, questions, tmp_path, *options)
+    assert code == 0, err
+    made = json.loads((tmp_path / "out" / "report.json").read_text())
+    patches = (side // config.vision_config.patch_size) ** 2
+    assert made["full"]["tokens"] == patches
+    ran = {row["method"]: row["tokens"] for row in made["rows"] if "refused" not in row}
+    assert set(ran) == {"random", "uniform", "vscan", "fastv"}
+    assert all(0.5 < tokens / patches <= 0.65 for tokens in ran.values())
