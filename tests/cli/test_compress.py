@@ -122,7 +122,7 @@ def test_a_folder_of_transformers_own(chiasm, questions, tmp_path):
     size = {"shortest_edge": side}
     CLIPImageProcessorPil(size=size, crop_size=side).save_pretrained(folder)
     options = ("--methods", "vscan,fastv", "--keep", "0.6", "--no-times", "--max-new", 2)
-    code, out, err = run(chiasm, folder, questions, tmp_path, *options)
+    code, _, err = run(chiasm, folder, questions, tmp_path, *options)
     assert code == 0, err
     made = json.loads((tmp_path / "out" / "report.json").read_text())
     patches = (side // config.vision_config.patch_size) ** 2
