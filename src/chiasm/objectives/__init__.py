@@ -1,6 +1,7 @@
 """Question 8, its pure half: losses. One verb, `judge`."""
 
 from chiasm.objectives.actions import Imitation
+from chiasm.objectives.contrastive import Contrastive, same_items
 from chiasm.objectives.flow import (
     Direction,
     Draft,
@@ -15,6 +16,7 @@ from chiasm.objectives.joint_classes import JointClasses
 from chiasm.objectives.next_token import NextToken
 
 __all__ = [
+    "Contrastive",
     "Direction",
     "Draft",
     "GroupTimes",
@@ -25,5 +27,6 @@ __all__ = [
     "RectifiedFlow",
     "TextAndFlow",
     "UniformTimes",
+    "same_items",
     "shifted",
 ]

@@ -1,0 +1,20 @@
+"""Search: embedders and what they give, late interaction, index, rerank, query composition."""
+
+from chiasm.retrieval.embedding import Distribution, Embedding, Multi, Single, joined, take
+from chiasm.retrieval.maxsim import maxsim, maxsim_all
+from chiasm.retrieval.similarity import modality_maxsim, similarity
+from chiasm.retrieval.tokens import Tokens
+
+__all__ = [
+    "Distribution",
+    "Embedding",
+    "Multi",
+    "Single",
+    "Tokens",
+    "joined",
+    "maxsim",
+    "maxsim_all",
+    "modality_maxsim",
+    "similarity",
+    "take",
+]

@@ -1,0 +1,87 @@
+"""MaxSim (ColBERT, arXiv 2004.12832): each query vector's best match in a document, summed."""
+
+from collections.abc import Sequence
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from chiasm.errors import Misuse
+from chiasm.retrieval.embedding import Multi
+from chiasm.retrieval.tokens import Block, Tokens
+
+
+def maxsim(queries: Multi, documents: Multi) -> Float[Tensor, "query document"]:
+    """s(q, d) = sum_i max_j <q_i, d_j>, over the vectors that there are, with gradients.
+
+    What the vectors' lengths are is up to the caller: unit vectors make sums of cosines. Equals
+    `maxsim_slowly` in values and gradients.
+    """
+    _check_widths(queries.vectors.shape[-1], documents.vectors.shape[-1])
+    found = torch.einsum("qiw,djw->qdij", queries.vectors, documents.vectors)
+    best = found.masked_fill(~documents.valid[None, :, None], torch.finfo(found.dtype).min).amax(-1)
+    return (best * queries.valid[:, None]).sum(-1)
+
+
+def maxsim_slowly(queries: Multi, documents: Multi) -> Float[Tensor, "query document"]:
+    """The equation, a pair at a time, in float64."""
+    rows = [
+        torch.stack(
+            [
+                torch.stack(
+                    [torch.stack([q.double() @ d.double() for d in document]).max() for q in query]
+                ).sum()
+                for document in _items(documents)
+            ]
+        )
+        for query in _items(queries)
+    ]
+    return torch.stack(rows)
+
+
+def _items(of: Multi) -> list[Tensor]:
+    return [vectors[valid] for vectors, valid in zip(of.vectors, of.valid, strict=True)]
+
+
+@torch.inference_mode()
+def maxsim_all(
+    queries: Sequence[Float[Tensor, "token width"]], documents: Tokens
+) -> Float[Tensor, "query document"]:
+    """MaxSim of every query with every packed document.
+
+    Each block of documents is multiplied and reduced while it lies in the cache; the products of
+    all vectors are never held at once.
+    """
+    lengths = [len(query) for query in queries]
+    if not queries or not min(lengths):
+        raise Misuse("a query without a vector cannot be scored; give at least 1 vector each")
+    asked = torch.cat(list(queries))
+    _check_widths(asked.shape[-1], documents.width)
+    dtype = documents.blocks[0].vectors.dtype
+    transposed = asked.to(dtype).T.contiguous()
+    most = max(block.vectors.shape[0] * block.vectors.shape[1] for block in documents.blocks)
+    products = torch.empty(most, transposed.shape[1], dtype=dtype)
+    out = torch.empty(len(queries), len(documents))
+    for block in documents.blocks:
+        best = _best(block, transposed, products)
+        if len(lengths) == 1:
+            out[0, block.documents] = best.sum(-1)
+            continue
+        for number, own in enumerate(best.split(lengths, -1)):
+            out[number, block.documents] = own.sum(-1)
+    return out
+
+
+def _best(
+    block: Block, transposed: Tensor, products: Tensor
+) -> Float[Tensor, "document query_token"]:
+    """Of each query vector the best match in each document of the block, in float32."""
+    count, length, width = block.vectors.shape
+    found = products[: count * length]
+    torch.mm(block.vectors.view(count * length, width), transposed, out=found)
+    return found.view(count, length, -1).amax(1).float()
+
+
+def _check_widths(query: int, document: int) -> None:
+    if query != document:
+        raise Misuse(f"query vectors are {query} wide and documents' {document}; embed both alike")
