@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from chiasm.errors import Misuse
-from chiasm.retrieval import Multi, Tokens, maxsim, maxsim_all
+from chiasm.retrieval import Int8, Multi, Plain, Signs, Tokens, maxsim, maxsim_all
 from chiasm.retrieval.maxsim import maxsim_slowly
 
 WIDTH = 13
@@ -42,13 +42,33 @@ def test_the_blocked_way(block_tokens, queries):
     assert bool((found < 0).all())
 
 
-def test_half_precision_is_near_and_half_the_size():
-    documents, asked = items((5, 9, 2), 1), items((4,))
-    whole, half = (Tokens.pack(documents, dtype=d) for d in (torch.float32, torch.bfloat16))
-    assert half.bytes * 2 == whole.bytes
-    exact, near = maxsim_all(asked, whole), maxsim_all(asked, half)
-    torch.testing.assert_close(near, exact, rtol=0.03, atol=0.1)
-    assert not torch.equal(near, exact)
+def test_only_those_named_in_their_order():
+    documents, asked = items((4, 1, 7, 7, 3, 2, 11), 1), items((3, 2))
+    packed = Tokens.pack(documents, block_tokens=8)
+    some = torch.tensor([5, 0, 6, 3])
+    found = maxsim_all(asked, packed, some)
+    torch.testing.assert_close(found, maxsim_all(asked, packed)[:, some])
+
+
+@pytest.mark.parametrize(
+    ("storage", "bytes_", "error"),
+    [(Plain(torch.bfloat16), 2 * WIDTH, 0.02), (Int8(), WIDTH + 2, 0.02), (Signs(), 2, 0.75)],
+)
+def test_smaller_storage(storage, bytes_, error):
+    """Bytes a vector, and how far scores of unit vectors move."""
+    documents = [torch.nn.functional.normalize(one, dim=-1) for one in items((5, 9, 2), 1)]
+    asked = [torch.nn.functional.normalize(one, dim=-1) for one in items((4,))]
+    packed = Tokens.pack(documents, storage=storage, block_tokens=1)
+    assert packed.bytes == bytes_ * (5 + 9 + 2)
+    exact, near = maxsim_all(asked, Tokens.pack(documents)), maxsim_all(asked, packed)
+    assert 0 < (near - exact).abs().max() / 4 < error
+
+
+def test_signs_are_read_back():
+    vectors = items((6,))[0]
+    found = Signs().read(Signs().written(vectors), WIDTH)
+    assert torch.equal(found.sign(), vectors.sign())
+    torch.testing.assert_close(found.norm(dim=-1), torch.ones(6))
 
 
 def test_permuting_documents_permutes_scores():

@@ -3,12 +3,12 @@
 from collections.abc import Sequence
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from chiasm.errors import Misuse
 from chiasm.retrieval.embedding import Multi
-from chiasm.retrieval.tokens import Block, Tokens
+from chiasm.retrieval.tokens import Tokens
 
 
 def maxsim(queries: Multi, documents: Multi) -> Float[Tensor, "query document"]:
@@ -45,41 +45,33 @@ def _items(of: Multi) -> list[Tensor]:
 
 @torch.inference_mode()
 def maxsim_all(
-    queries: Sequence[Float[Tensor, "token width"]], documents: Tokens
+    queries: Sequence[Float[Tensor, "token width"]],
+    tokens: Tokens,
+    documents: Int[Tensor, " document"] | None = None,
 ) -> Float[Tensor, "query document"]:
-    """MaxSim of every query with every packed document.
+    """MaxSim of every query with every packed document, or with those named, in their order.
 
-    Each block of documents is multiplied and reduced while it lies in the cache; the products of
+    Each group of documents is multiplied and reduced while it lies in the cache; the products of
     all vectors are never held at once.
+
+    Raises:
+        Misuse: a query without a vector, or of another width.
     """
     lengths = [len(query) for query in queries]
     if not queries or not min(lengths):
         raise Misuse("a query without a vector cannot be scored; give at least 1 vector each")
     asked = torch.cat(list(queries))
-    _check_widths(asked.shape[-1], documents.width)
-    dtype = documents.blocks[0].vectors.dtype
-    transposed = asked.to(dtype).T.contiguous()
-    most = max(block.vectors.shape[0] * block.vectors.shape[1] for block in documents.blocks)
-    products = torch.empty(most, transposed.shape[1], dtype=dtype)
-    out = torch.empty(len(queries), len(documents))
-    for block in documents.blocks:
-        best = _best(block, transposed, products)
-        if len(lengths) == 1:
-            out[0, block.documents] = best.sum(-1)
-            continue
+    _check_widths(asked.shape[-1], tokens.width)
+    out = torch.empty(len(queries), len(tokens))
+    transposed: Tensor | None = None
+    for group in tokens.groups(documents):
+        if transposed is None:
+            transposed = asked.to(group.vectors.dtype).T.contiguous()
+        products = (group.vectors @ transposed).unflatten(0, (len(group.documents), -1))
+        best = products.amax(1).float()
         for number, own in enumerate(best.split(lengths, -1)):
-            out[number, block.documents] = own.sum(-1)
-    return out
-
-
-def _best(
-    block: Block, transposed: Tensor, products: Tensor
-) -> Float[Tensor, "document query_token"]:
-    """Of each query vector the best match in each document of the block, in float32."""
-    count, length, width = block.vectors.shape
-    found = products[: count * length]
-    torch.mm(block.vectors.view(count * length, width), transposed, out=found)
-    return found.view(count, length, -1).amax(1).float()
+            out[number, group.documents] = own.sum(-1)
+    return out if documents is None else out[:, documents]
 
 
 def _check_widths(query: int, document: int) -> None:

@@ -1,6 +1,6 @@
-"""Many documents' vectors for late interaction, packed in blocks that a CPU's cache holds."""
+"""Many documents' vectors for late interaction, in blocks that a CPU's cache holds."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -8,6 +8,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from chiasm.errors import Misuse
+from chiasm.retrieval.storage import Plain, Storage
 
 BLOCK_TOKENS = 8192
 """Vectors of a block: at 128 entries of float32, 4 MB, and 1 MB of products with 32 others."""
@@ -15,30 +16,40 @@ BLOCK_TOKENS = 8192
 
 @dataclass(frozen=True)
 class Block:
-    """Documents of similar lengths, padded to the longest.
+    """Rows of some documents of similar lengths, each padded to `length`."""
 
-    A pad repeats its document's first vector, so that a maximum over the vectors needs no mask.
-    """
-
-    vectors: Float[Tensor, "document token width"]
+    start: int
+    length: int
     documents: Int[Tensor, " document"]
     """Their numbers."""
+
+    @property
+    def stop(self) -> int:
+        return self.start + self.length * len(self.documents)
 
 
 @dataclass(frozen=True)
 class Tokens:
-    """The vectors of numbered documents, sorted by length into blocks."""
+    """The vectors of numbered documents, sorted by length.
 
-    blocks: tuple[Block, ...]
-    lengths: Int[Tensor, " document"]
+    A pad repeats its document's first vector, so that a maximum over them needs no mask.
+    """
+
+    columns: tuple[Tensor, ...]
+    """What `storage` wrote, a row a vector."""
+    storage: Storage
     width: int
+    blocks: tuple[Block, ...]
+    first: Int[Tensor, " document"]
+    """The row of each document's first vector."""
+    lengths: Int[Tensor, " document"]
 
     @classmethod
     def pack(
         cls,
         documents: Sequence[Float[Tensor, "token width"]],
         *,
-        dtype: torch.dtype = torch.float32,
+        storage: Storage | None = None,
         block_tokens: int = BLOCK_TOKENS,
     ) -> "Tokens":
         """Copies of the documents' vectors, as they are: normalise first where cosines are meant.
@@ -46,23 +57,25 @@ class Tokens:
         Raises:
             Misuse: no document, one without a vector, or unequal widths.
         """
-        if not documents:
-            raise Misuse("no document to pack; give at least 1")
-        width = documents[0].shape[-1]
-        for number, one in enumerate(documents):
-            if one.ndim != 2 or one.shape[1] != width:
-                raise Misuse(f"document {number} is {tuple(one.shape)}, not [token, {width}]")
-            if not len(one):
-                raise Misuse(f"document {number} has no vector; every document needs at least 1")
+        _check(documents)
+        storage = storage or Plain()
         lengths = torch.tensor([len(one) for one in documents])
-        order = lengths.argsort(stable=True, descending=True).tolist()
+        order = lengths.argsort(stable=True, descending=True)
+        first = torch.empty_like(lengths)
         blocks: list[Block] = []
-        while order:
+        parts: list[tuple[Tensor, ...]] = []
+        start = 0
+        while len(order):
             longest = int(lengths[order[0]])
             count = max(1, block_tokens // longest)
             members, order = order[:count], order[count:]
-            blocks.append(_block([documents[at] for at in members], members, longest, dtype))
-        return cls(tuple(blocks), lengths, width)
+            blocks.append(Block(start, longest, members))
+            own = [documents[at] for at in members.tolist()]
+            parts.append(storage.written(_padded(own, longest)))
+            first[members] = start + longest * torch.arange(len(members))
+            start = blocks[-1].stop
+        columns = tuple(torch.cat(column) for column in zip(*parts, strict=True))
+        return cls(columns, storage, documents[0].shape[1], tuple(blocks), first, lengths)
 
     def __len__(self) -> int:
         return self.lengths.shape[0]
@@ -70,14 +83,49 @@ class Tokens:
     @property
     def bytes(self) -> int:
         """Of all vectors, padding included."""
-        return sum(block.vectors.nbytes for block in self.blocks)
+        return sum(column.nbytes for column in self.columns)
+
+    def read(self, rows: slice | Int[Tensor, " row"]) -> Float[Tensor, "row width"]:
+        """Vectors by row."""
+        return self.storage.read(tuple(column[rows] for column in self.columns), self.width)
+
+    def groups(self, documents: Int[Tensor, " document"] | None) -> Iterator["Group"]:
+        """All documents, block by block, or only some, as few groups as there are blocks' worth."""
+        if documents is None:
+            for block in self.blocks:
+                yield Group(self.read(slice(block.start, block.stop)), block.documents)
+            return
+        order = documents[self.lengths[documents].argsort(stable=True, descending=True)]
+        while len(order):
+            longest = int(self.lengths[order[0]])
+            members, order = order.tensor_split([max(1, BLOCK_TOKENS // longest)])
+            place = torch.arange(longest).expand(len(members), -1)
+            place = place.where(place < self.lengths[members, None], 0)
+            yield Group(self.read((self.first[members, None] + place).flatten()), members)
 
 
-def _block(
-    documents: Sequence[Tensor], numbers: Sequence[int], longest: int, dtype: torch.dtype
-) -> Block:
-    vectors = torch.empty(len(documents), longest, documents[0].shape[1], dtype=dtype)
+@dataclass(frozen=True)
+class Group:
+    """Vectors of documents, equally many each, one document after the other."""
+
+    vectors: Float[Tensor, "row width"]
+    documents: Int[Tensor, " document"]
+
+
+def _padded(documents: Sequence[Tensor], longest: int) -> Tensor:
+    out = torch.empty(len(documents), longest, documents[0].shape[1])
     for at, one in enumerate(documents):
-        vectors[at, : len(one)] = one
-        vectors[at, len(one) :] = one[0]
-    return Block(vectors, torch.tensor(numbers))
+        out[at, : len(one)] = one
+        out[at, len(one) :] = one[0]
+    return out.flatten(0, 1)
+
+
+def _check(documents: Sequence[Tensor]) -> None:
+    if not documents:
+        raise Misuse("no document to pack; give at least 1")
+    width = documents[0].shape[-1]
+    for number, one in enumerate(documents):
+        if one.ndim != 2 or one.shape[1] != width:
+            raise Misuse(f"document {number} is {tuple(one.shape)}, not [token, {width}]")
+        if not len(one):
+            raise Misuse(f"document {number} has no vector; every document needs at least 1")

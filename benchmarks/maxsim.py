@@ -1,0 +1,198 @@
+"""Late interaction on CPU threads: exact MaxSim and candidate search beside NumPy.
+
+Documents are unit vectors around a few of many topics each, queries noisy copies of some document's
+vectors: seeded, and made here. Baseline: one product of all vectors in NumPy and a maximum over
+each document's segment. Contenders take turns, A, B, C, A, B, C, …; medians over queries and turns.
+Recall is of the ten documents that exact scores in float64 rank first.
+
+    python benchmarks/maxsim.py
+    python benchmarks/maxsim.py --documents 500 --queries 5 --out /tmp/m.json
+"""
+
+import argparse
+import os
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+
+from chiasm.catalogue.provenance import machine_file, measured_by
+from chiasm.evaluation.committed_files import write
+from chiasm.retrieval import Int8, Inverted, Plain, Signs, Tokens, maxsim_all
+
+ROOT = Path(__file__).parents[1]
+POLICY = "OMP_WAIT_POLICY"
+BASELINE = "numpy: one product, segment maxima"
+STORAGES = {
+    "float32": Plain(),
+    "bfloat16": Plain(torch.bfloat16),
+    "int8": Int8(),
+    "signs": Signs(),
+}
+Way = Callable[[torch.Tensor], list[int]]
+
+
+def main() -> int:
+    """Measures, prints, writes; 1 if a requirement is missed."""
+    options = _options()
+    if POLICY not in os.environ:
+        # Threads that spin while they wait take the cores that their partners need.
+        os.environ[POLICY] = "passive"
+        os.execv(sys.executable, [sys.executable, *sys.argv])
+    torch.set_num_threads(options.threads)
+    documents, queries = _drawn(options)
+    packed = {name: Tokens.pack(documents, storage=one) for name, one in STORAGES.items()}
+    start = time.perf_counter()
+    inverted = Inverted.build(packed["float32"], seed=options.seed)
+    built = time.perf_counter() - start
+    ways = _ways(documents, packed, inverted, options)
+    truth = [_exact(documents, query) for query in queries]
+    rows = _measured(ways, queries, truth, options)
+    base = next(row for row in rows if row["name"] == BASELINE)
+    for row in rows:
+        row["times_faster"] = base["seconds"] / row["seconds"]
+        print(
+            f"{row['name']:<36}{1e3 * row['seconds']:>9.2f} ms{row['times_faster']:>7.2f} times"
+            f"   recall@10 {row['recall']:.4f}"
+        )
+    exact = next(row for row in rows if row["name"] == "exact, float32")
+    near = [row for row in rows if row["name"].startswith("candidates") and row["recall"] >= 0.99]
+    best = max((row["times_faster"] for row in near), default=0.0)
+    holds = exact["times_faster"] >= 3 and best >= 5
+    print(f"candidates' lists: {inverted.bytes / 1e6:.1f} MB, built in {built:.1f} s")
+    found = {
+        "metric": "median seconds a query",
+        "baseline": BASELINE,
+        "rows": rows,
+        "megabytes": {name: one.bytes / 1e6 for name, one in packed.items()},
+        "lists_megabytes": inverted.bytes / 1e6,
+        "build_seconds": built,
+        "required": "exact 3 times, candidates at recall 0.99 or more 5 times the baseline's speed",
+        "holds": holds,
+    }
+    _write(options, found)
+    return 0 if holds else 1
+
+
+def _drawn(options: argparse.Namespace) -> tuple[list[torch.Tensor], list[torch.Tensor]]:
+    generator = torch.Generator().manual_seed(options.seed)
+    width = options.width
+    topics = F.normalize(torch.randn(options.topics, width, generator=generator), dim=-1)
+    documents: list[torch.Tensor] = []
+    for _ in range(options.documents):
+        own = topics[torch.randint(options.topics, (12,), generator=generator)]
+        picked = own[torch.randint(12, (options.tokens,), generator=generator)]
+        noise = torch.randn(options.tokens, width, generator=generator) * width**-0.5
+        documents.append(F.normalize(picked + options.noise * noise, dim=-1))
+    queries: list[torch.Tensor] = []
+    for _ in range(options.queries):
+        one = documents[int(torch.randint(len(documents), (), generator=generator))]
+        picked = one[torch.randint(len(one), (options.asked,), generator=generator)]
+        noise = torch.randn(options.asked, width, generator=generator) * width**-0.5
+        queries.append(F.normalize(picked + options.noise * noise, dim=-1))
+    return documents, queries
+
+
+def _exact(documents: list[torch.Tensor], query: torch.Tensor) -> set[int]:
+    scores = [float((one.double() @ query.double().T).amax(0).sum()) for one in documents]
+    return set(np.argsort(scores)[::-1][:10].tolist())
+
+
+def _ways(
+    documents: list[torch.Tensor],
+    packed: dict[str, Tokens],
+    inverted: Inverted,
+    options: argparse.Namespace,
+) -> dict[str, Way]:
+    whole = torch.cat(documents).numpy()
+    starts = np.cumsum([0, *(len(one) for one in documents[:-1])])
+
+    def numpy_way(query: torch.Tensor) -> list[int]:
+        scores = np.maximum.reduceat(whole @ query.numpy().T, starts, axis=0).sum(1)
+        return np.argpartition(-scores, 10)[:10].tolist()
+
+    def exact(tokens: Tokens) -> Way:
+        return lambda query: maxsim_all([query], tokens)[0].topk(10).indices.tolist()
+
+    def near(probes: int, count: int) -> Way:
+        return lambda query: inverted.search(query, 10, probes=probes, count=count)[1].tolist()
+
+    ways: dict[str, Way] = {BASELINE: numpy_way}
+    ways |= {f"exact, {name}": exact(one) for name, one in packed.items()}
+    for probes, count in options.settings:
+        ways[f"candidates, {probes} lists, {count} scored"] = near(probes, count)
+    return ways
+
+
+def _measured(
+    ways: dict[str, Way],
+    queries: list[torch.Tensor],
+    truth: list[set[int]],
+    options: argparse.Namespace,
+) -> list[dict[str, Any]]:
+    taken: dict[str, list[float]] = {name: [] for name in ways}
+    right = dict.fromkeys(ways, 0)
+    for turn in range(1 + options.repeats):
+        for query, wanted in zip(queries, truth, strict=True):
+            for name, way in ways.items():
+                start = time.perf_counter()
+                found = way(query)
+                if turn:
+                    taken[name].append(time.perf_counter() - start)
+                else:
+                    right[name] += len(wanted & set(found))
+    return [
+        {"name": name, "seconds": median(taken[name]), "recall": right[name] / len(queries) / 10}
+        for name in ways
+    ]
+
+
+def _setting(text: str) -> tuple[int, int]:
+    probes, _, count = text.partition(":")
+    return int(probes), int(count)
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("--documents", type=int, default=5000)
+    parser.add_argument("--tokens", type=int, default=128, help="vectors of a document")
+    parser.add_argument("--width", type=int, default=128)
+    parser.add_argument("--queries", type=int, default=20)
+    parser.add_argument("--asked", type=int, default=32, help="vectors of a query")
+    parser.add_argument("--topics", type=int, default=4000)
+    parser.add_argument("--noise", type=float, default=0.7, help="length beside a topic's 1")
+    parser.add_argument(
+        "--settings",
+        type=_setting,
+        nargs="+",
+        default=[(4, 100), (8, 100), (8, 300), (16, 300)],
+        metavar="LISTS:SCORED",
+    )
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--out", type=Path)
+    return parser.parse_args()
+
+
+def _write(options: argparse.Namespace, found: dict[str, Any]) -> None:
+    out = options.out or ROOT / "results" / "maxsim" / f"{machine_file()}.json"
+    names = ("documents", "tokens", "width", "queries", "asked", "topics", "noise", "repeats")
+    record = {
+        **measured_by("benchmarks/maxsim.py"),
+        "seed": options.seed,
+        "setting": {name: getattr(options, name) for name in names},
+        **found,
+    }
+    write(out, record)
+    print(f"written to {out}")
+
+
+if __name__ == "__main__":
+    sys.exit(main())
