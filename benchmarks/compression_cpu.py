@@ -14,7 +14,6 @@ the speed-up is below `SHARE` of the FLOPs ratio, the table names what ate most 
 """
 
 import argparse
-import os
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -28,6 +27,7 @@ import transformers as library
 from gpu_contenders import Contender, budgets, compressed, full
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
+from waiting import asleep, thread_waiting
 
 from chiasm.catalogue.provenance import machine_file, measured_by
 from chiasm.compressing.looking import Looking
@@ -40,7 +40,6 @@ from chiasm.hub.hosts import host_of
 # Its configuration classes are typed too narrowly for keywords in a dict.
 transformers: Any = library
 ROOT = Path(__file__).parent.parent
-POLICY = "OMP_WAIT_POLICY"
 PATCH, IMAGE, PICTURES = 14, 10, 2
 SHARE = 0.7
 """Of its FLOPs ratio a method's speed-up is to be at least so much."""
@@ -56,10 +55,7 @@ STEPS: Mapping[str, tuple[type, str]] = {
 def main() -> int:
     """Measures, prints, writes; 1 if a method is slow and nothing that was timed says why."""
     options = _options()
-    if POLICY not in os.environ:
-        # Threads that spin while they wait take the cores that their partners need.
-        os.environ[POLICY] = "passive"
-        os.execv(sys.executable, [sys.executable, *sys.argv])
+    asleep()
     torch.set_num_threads(options.threads)
     model = _model(options)
     prompt = _prompt(model, options)
@@ -277,6 +273,7 @@ def _write(options: argparse.Namespace, found: Mapping[str, Any]) -> None:
     record = {
         **measured_by("benchmarks/compression_cpu.py"),
         "seed": options.seed,
+        "thread_waiting": thread_waiting(),
         "setting": {name: getattr(options, name) for name in kept},
         **found,
     }

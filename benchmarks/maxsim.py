@@ -10,7 +10,6 @@ Recall is of the ten documents that exact scores in float64 rank first.
 """
 
 import argparse
-import os
 import sys
 import time
 from collections.abc import Callable
@@ -21,13 +20,13 @@ from typing import Any
 import numpy as np
 import torch
 import torch.nn.functional as F
+from waiting import asleep, thread_waiting
 
 from chiasm.catalogue.provenance import machine_file, measured_by
 from chiasm.evaluation.committed_files import write
 from chiasm.retrieval import Int8, Inverted, Plain, Signs, Tokens, maxsim_all
 
 ROOT = Path(__file__).parents[1]
-POLICY = "OMP_WAIT_POLICY"
 BASELINE = "numpy: one product, segment maxima"
 STORAGES = {
     "float32": Plain(),
@@ -41,10 +40,7 @@ Way = Callable[[torch.Tensor], list[int]]
 def main() -> int:
     """Measures, prints, writes; 1 if a requirement is missed."""
     options = _options()
-    if POLICY not in os.environ:
-        # Threads that spin while they wait take the cores that their partners need.
-        os.environ[POLICY] = "passive"
-        os.execv(sys.executable, [sys.executable, *sys.argv])
+    asleep()
     torch.set_num_threads(options.threads)
     documents, queries = _drawn(options)
     packed = {name: Tokens.pack(documents, storage=one) for name, one in STORAGES.items()}
@@ -187,6 +183,7 @@ def _write(options: argparse.Namespace, found: dict[str, Any]) -> None:
     record = {
         **measured_by("benchmarks/maxsim.py"),
         "seed": options.seed,
+        "thread_waiting": thread_waiting(),
         "setting": {name: getattr(options, name) for name in names},
         **found,
     }

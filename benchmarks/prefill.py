@@ -11,9 +11,6 @@ take turns, A, B, C, A, B, C, …, and medians are compared.
 """
 
 import argparse
-import os
-import subprocess
-import sys
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -23,6 +20,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from waiting import asleep, thread_waiting
 
 from chiasm.assemble import build
 from chiasm.catalogue.provenance import machine_file, measured_by
@@ -35,7 +33,6 @@ from chiasm.spec import Answers, Fixed, Host, Scale, Size, Work, registered
 from chiasm.stream import Features
 
 SYSTEMS = ("llava-1.5", "saisa", "ee-mllm", "llava-mini")
-POLICY = "OMP_WAIT_POLICY"
 FASTER = 2.0
 """How many times faster than llava-1.5 saisa must be."""
 
@@ -76,8 +73,7 @@ class Given(nn.Module):
 def main() -> int:
     """Measures, prints, writes; 1 if saisa is not `FASTER` than llava-1.5."""
     options = _options()
-    if POLICY not in os.environ:
-        return _again_with_passive_threads()
+    asleep()
     torch.set_num_threads(options.threads)
     host = Host(
         vocabulary=32_000,
@@ -139,17 +135,6 @@ def main() -> int:
     return 0 if faster >= FASTER else 1
 
 
-def _again_with_passive_threads() -> int:
-    """The same command, its threads asleep while they wait for each other.
-
-    Threads that spin instead take the cores that other programs, and their own partners, need:
-    systems of many short operations then measure the machine's load. The policy is read once, when
-    torch is loaded.
-    """
-    environment = {**os.environ, POLICY: "PASSIVE"}
-    return subprocess.run([sys.executable, *sys.argv], env=environment, check=False).returncode
-
-
 def _resized(answers: Answers, host: Host, options: argparse.Namespace) -> Answers:
     """A system's answers on a mid-size host, its features given."""
     encoder = GivenFeatures(side=options.side, width=options.features)
@@ -179,7 +164,7 @@ def _write(options: argparse.Namespace, found: dict[str, Any]) -> None:
     record = {
         **measured_by("benchmarks/prefill.py"),
         "seed": options.seed,
-        "thread_waiting": os.environ[POLICY].lower(),
+        "thread_waiting": thread_waiting(),
         "setting": {
             "visual_tokens": options.side**2,
             "text_tokens": options.text,

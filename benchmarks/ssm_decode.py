@@ -13,9 +13,6 @@ names both, and `--twin-layers` can make the twin as large instead of as deep.
 
 import argparse
 import copy
-import os
-import subprocess
-import sys
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -24,6 +21,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from waiting import asleep, thread_waiting
 
 from chiasm.assemble import build
 from chiasm.backbone import Cache, StaticCache
@@ -39,7 +37,6 @@ from chiasm.model import Model
 from chiasm.spec import Answers, Host, NoViews, Scale, StateSpace, registered
 from chiasm.stream import Inputs, TokenTable
 
-POLICY = "OMP_WAIT_POLICY"
 PIECE = 2048
 """Rows of a prompt that are read at once."""
 MAMBA, TWIN = "omnimamba", "transformer"
@@ -48,8 +45,7 @@ MAMBA, TWIN = "omnimamba", "transformer"
 def main() -> int:
     """Measures, prints, writes; 1 if the ratio does not grow from the first context to the last."""
     options = _options()
-    if POLICY not in os.environ:
-        return _again_with_passive_threads()
+    asleep()
     torch.set_num_threads(options.threads)
     models = {name: build(each, seed=options.seed).eval() for name, each in _twins(options).items()}
     parameters = {name: sum(p.numel() for p in m.parameters()) for name, m in models.items()}
@@ -175,22 +171,12 @@ def _held(cache: Cache, context: int) -> int:
     return states + rows * context // cache.capacity
 
 
-def _again_with_passive_threads() -> int:
-    """The same command, its threads asleep while they wait for each other.
-
-    Threads that spin instead take the cores that other programs, and their own partners, need. The
-    policy is read once, when torch is loaded.
-    """
-    environment = {**os.environ, POLICY: "PASSIVE"}
-    return subprocess.run([sys.executable, *sys.argv], env=environment, check=False).returncode
-
-
 def _write(options: argparse.Namespace, found: dict[str, Any]) -> None:
     out = options.out or Path("results/ssm_decode") / f"{machine_file()}.json"
     record = {
         **measured_by("benchmarks/ssm_decode.py"),
         "seed": options.seed,
-        "thread_waiting": os.environ[POLICY].lower(),
+        "thread_waiting": thread_waiting(),
         "setting": {
             "width": options.width,
             "layers": options.layers,
