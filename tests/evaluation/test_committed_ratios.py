@@ -80,6 +80,16 @@ def test_methods_say_what_eats_the_rest_and_peaks_are_grouped(tmp_path):
     assert "| `saisa` | nano | teach | 2 | 2.0 to 3.0 | 1.000 to 1.500 |" in block
 
 
+def test_late_interaction_shows_speed_recall_and_bytes(tmp_path):
+    row = {"name": "exact, int8", "seconds": 0.05, "times_faster": 3.5, "recall": 0.98}
+    setting = {"documents": 5000, "tokens": 128, "width": 128, "asked": 32}
+    sizes = {"megabytes": {"int8": 83.2}, "lists_megabytes": 4.0, "build_seconds": 31.0}
+    put(tmp_path, "maxsim", {"rows": [row], "setting": setting, **sizes})
+    block = ratios_block(tmp_path)
+    assert "| exact, int8 | 50.0 | 3.50 | 0.980 |" in block
+    assert "vectors: int8 83 MB; lists 4.0 MB, built in 31 s. `python x.py`" in block
+
+
 def test_nothing_measured_and_files_that_are_broken(tmp_path):
     assert ratios_block(tmp_path) == ""
     put(tmp_path, "ssm_decode", {})

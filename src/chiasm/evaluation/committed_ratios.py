@@ -145,6 +145,27 @@ def _peaks(found: Mapping[str, Any]) -> str:
     return _told(table(head, lines), told, found)
 
 
+def _maxsim(found: Mapping[str, Any]) -> str:
+    head = ("late interaction", "ms a query", "times faster", "recall@10")
+    lines = [
+        (
+            row["name"],
+            f"{1e3 * row['seconds']:.1f}",
+            f"{row['times_faster']:.2f}",
+            f"{row['recall']:.3f}",
+        )
+        for row in found["rows"]
+    ]
+    setting = found["setting"]
+    sizes = ", ".join(f"{name} {size:,.0f} MB" for name, size in found["megabytes"].items())
+    told = (
+        f"{setting['documents']:,} documents of {setting['tokens']} vectors, {setting['width']} "
+        f"wide, queries of {setting['asked']}; vectors: {sizes}; lists "
+        f"{found['lists_megabytes']:,.1f} MB, built in {found['build_seconds']:.0f} s"
+    )
+    return _told(table(head, lines), told, found)
+
+
 def _told(lines: str, what: str, found: Mapping[str, Any]) -> str:
     made = f"`{found['command']}` on {found['machine']}, {found['threads']} threads."
     return f"{lines}\n\n{what}. {made}"
@@ -157,5 +178,6 @@ BLOCKS: dict[str, Callable[[Mapping[str, Any]], str]] = {
     "moma_flops": _flops,
     "compression_cpu": _methods,
     "peak_memory": _peaks,
+    "maxsim": _maxsim,
 }
 """Folder of results to what writes its table."""
