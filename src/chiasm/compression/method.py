@@ -111,7 +111,10 @@ def scaled(index: int, *, of: int, to: int) -> int:
         Misuse: there are no blocks.
     """
     if to < 1:
-        raise Misuse(f"block {index} of {of} is to be read, but there are {to} blocks")
+        raise Misuse(
+            f"block {index} of {of} of the encoder is to be read, and this encoder has no block of "
+            "attention; choose a method that does not read it, such as uniform"
+        )
     return min((2 * index * to + of) // (2 * of), to - 1)
 
 

@@ -1,0 +1,86 @@
+"""sentence-transformers' own models as embedders: one vector an item, or many."""
+
+import importlib.util
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from chiasm.errors import Misuse
+from chiasm.retrieval.embedder import Item, Role
+from chiasm.retrieval.embedding import Multi, Single
+from chiasm.stream import Modality
+
+MANY = "MultiVectorEncoder"
+"""What sentence-transformers calls models of late interaction, in a folder's configuration too."""
+
+
+@dataclass(frozen=True)
+class SentenceModel:
+    """A `SentenceTransformer` (`Single`) or `MultiVectorEncoder` (`Multi`), for inference."""
+
+    model: Any
+    many: bool
+    """Whether an item becomes many vectors."""
+
+    @classmethod
+    def open(cls, folder: Path, *, device: str = "cpu") -> "SentenceModel":
+        """The model of a folder, whichever of the two it was saved as.
+
+        Raises:
+            Misuse: sentence-transformers is not installed.
+        """
+        if importlib.util.find_spec("sentence_transformers") is None:
+            raise Misuse(
+                "embedders need sentence-transformers, which is not installed: "
+                "pip install 'chiasm[search]'"
+            )
+        import sentence_transformers
+
+        config = folder / "config_sentence_transformers.json"
+        saved = config.read_text(encoding="utf-8") if config.is_file() else ""
+        many = MANY in saved
+        kind = getattr(sentence_transformers, MANY if many else "SentenceTransformer")
+        return cls(kind(str(folder), device=device), many)
+
+    @torch.inference_mode()
+    def embed(
+        self, items: Sequence[Item], *, role: Role, instruction: str = "", task: str = ""
+    ) -> Single | Multi:
+        """As `encode_query` or `encode_document` does, with the folder's own prompts.
+
+        An `instruction` takes the place of the folder's prompt for the role.
+
+        Raises:
+            Misuse: no item, a modality that the model does not take, or a task: it has none.
+        """
+        if task:
+            raise Misuse(f"task {task!r} is unknown: this model has no tasks; leave it out")
+        if not items:
+            raise Misuse("no item to embed; give at least 1")
+        for one in items:
+            if not self.model.supports(_modality(one)):
+                known = ", ".join(map(str, self.model.modalities))
+                raise Misuse(f"{one.modality} given to a model that takes {known}")
+        encode = getattr(self.model, f"encode_{role}")
+        told = {"prompt": instruction} if instruction else {}
+        given = [_given(one) for one in items]
+        if self.many:
+            found = encode(given, show_progress_bar=False, **told)
+            return Multi.of([one.float() for one in found], int(Modality.TEXT))
+        vectors = encode(given, show_progress_bar=False, convert_to_tensor=True, **told)
+        return Single(vectors=vectors.float())
+
+
+def _modality(item: Item) -> Any:
+    if item.image is None:
+        return "text"
+    return ("image", "text") if item.text else "image"
+
+
+def _given(item: Item) -> Any:
+    if item.image is None:
+        return item.text
+    return {"text": item.text, "image": item.image} if item.text else item.image
