@@ -61,7 +61,7 @@ def test_scaled_keeps_the_depth_and_stays_within():
         found = [scaled(index, of=24, to=to) for index in range(24)]
         assert found == sorted(found)
         assert found[0] == 0 and found[-1] <= to - 1
-    with pytest.raises(Misuse, match="block 5 of 24 is to be read, but there are 0 blocks"):
+    with pytest.raises(Misuse, match="block 5 of 24 of the encoder is to be read, and this encoder has no"):
         scaled(5, of=24, to=0)
 
 
@@ -75,5 +75,5 @@ def test_layers_of_a_host():
 
 def test_the_last_block_but_one():
     assert [host(blocks=blocks).penultimate for blocks in (1, 2, 3, 24)] == [0, 0, 1, 22]
-    with pytest.raises(Misuse, match="there are 0 blocks"):
+    with pytest.raises(Misuse, match="this encoder has no block of attention"):
         host(blocks=0).penultimate  # noqa: B018
