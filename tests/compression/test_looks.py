@@ -61,7 +61,9 @@ def test_scaled_keeps_the_depth_and_stays_within():
         found = [scaled(index, of=24, to=to) for index in range(24)]
         assert found == sorted(found)
         assert found[0] == 0 and found[-1] <= to - 1
-    with pytest.raises(Misuse, match="block 5 of 24 of the encoder is to be read, and this encoder has no"):
+    with pytest.raises(
+        Misuse, match="block 5 of 24 of the encoder is to be read, and this encoder has no"
+    ):
         scaled(5, of=24, to=0)
 
 
