@@ -35,11 +35,15 @@ CONVENTIONS = (
 def columns(trials: Trials, keep: float) -> tuple[list[str], list[list[str]]]:
     """Heads, and the rows of the full model, the controls and every method at one budget.
 
-    What was measured of none of them has no column.
+    What was measured of none of them has no column; the row of a method that cannot run has two
+    cells, its name and why.
     """
     rows = [_row(one, trials.full) for one in (trials.full, *trials.at(keep))]
-    filled = [at for at, head in enumerate(HEAD) if head == "note" or any(row[at] for row in rows)]
-    return [HEAD[at] for at in filled], [[row[at] for at in filled] for row in rows]
+    whole = [row for row in rows if len(row) == len(HEAD)]
+    kept = [at for at, head in enumerate(HEAD) if head == "note" or any(row[at] for row in whole)]
+    return [HEAD[at] for at in kept], [
+        [row[at] for at in kept] if len(row) == len(HEAD) else list(row) for row in rows
+    ]
 
 
 def table(trials: Trials, keep: float) -> Table:
@@ -52,14 +56,14 @@ def table(trials: Trials, keep: float) -> Table:
         last = at == len(head) - 1
         justify = "right" if at and not last else "left"
         made.add_column(name, justify=justify, no_wrap=not last, min_width=24 if last else None)
-    for row in rows:
-        made.add_row(*row)
+    for name, *cells in rows:
+        made.add_row(name, *[""] * (len(head) - 1 - len(cells)), *cells)
     return made
 
 
 def _row(one: Judged, full: Judged) -> tuple[str, ...]:
     if one.refused is not None:
-        return (one.method, *[""] * (len(HEAD) - 2), f"cannot run: {one.refused}")
+        return one.method, f"cannot run: {one.refused}"
     assert one.score is not None and one.cost is not None and one.agreement is not None
     low, high = one.score.interval
     return (

@@ -39,16 +39,24 @@ def document(title: str, body: str, facts: Mapping[str, str], footer: str) -> st
 
 
 def filled(head: Sequence[str], body: Sequence[Sequence[str]]) -> str:
-    """A table that scrolls sideways where it must."""
+    """A table that scrolls sideways where it must; a short row's last cell takes what is left."""
     named = "".join(f"<th>{html.escape(name)}</th>" for name in head)
-    lines = "".join("<tr>" + "".join(map(_cell, row)) + "</tr>" for row in body)
+    lines = "".join(f"<tr>{_row(row, len(head))}</tr>" for row in body)
     return (
         f'<div class="wide"><table><thead><tr>{named}</tr></thead>'
         f"<tbody>{lines}</tbody></table></div>"
     )
 
 
-def _cell(text: str) -> str:
+def _row(cells: Sequence[str], width: int) -> str:
+    last = width - len(cells) + 1
+    return "".join(
+        _cell(text, last if at == len(cells) - 1 else 1) for at, text in enumerate(cells)
+    )
+
+
+def _cell(text: str, columns: int) -> str:
     """A cell; sentences wrap, figures do not."""
     kind = ' class="told"' if len(text) > 40 else ""
-    return f"<td{kind}>{html.escape(text)}</td>"
+    span = f' colspan="{columns}"' if columns > 1 else ""
+    return f"<td{kind}{span}>{html.escape(text)}</td>"
