@@ -13,7 +13,10 @@ from chiasm.objectives.flow import (
 )
 from chiasm.objectives.joint import TextAndFlow
 from chiasm.objectives.joint_classes import JointClasses
+from chiasm.objectives.matching import SoftMatching, log_match
 from chiasm.objectives.next_token import NextToken
+from chiasm.objectives.structure import Structure
+from chiasm.objectives.volume import pairwise_volume, volume
 
 __all__ = [
     "Contrastive",
@@ -25,8 +28,13 @@ __all__ = [
     "LogitNormalTimes",
     "NextToken",
     "RectifiedFlow",
+    "SoftMatching",
+    "Structure",
     "TextAndFlow",
     "UniformTimes",
+    "log_match",
+    "pairwise_volume",
     "same_items",
     "shifted",
+    "volume",
 ]
