@@ -110,7 +110,7 @@ def main() -> int:
 
     shared: dict[str, Any] = {
         "seeds": options.seeds,
-        **measured_by("benchmarks/branched_mtl.py"),
+        **measured_by(Path(__file__)),
         "interval": INTERVAL,
         "setting": {
             "tasks": NAMES,

@@ -25,21 +25,19 @@ from typing import Any
 import torch
 import transformers as library
 from gpu_contenders import Contender, budgets, compressed, full
+from recording import recorded
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 from waiting import asleep, thread_waiting
 
-from chiasm.catalogue.provenance import machine_file, measured_by
 from chiasm.compressing.looking import Looking
 from chiasm.compressing.showing import Shown
 from chiasm.compression.reducer import Reducer
 from chiasm.cost.reduced import prefill_flops
-from chiasm.evaluation.committed_files import write
 from chiasm.hub.hosts import host_of
 
 # Its configuration classes are typed too narrowly for keywords in a dict.
 transformers: Any = library
-ROOT = Path(__file__).parent.parent
 PATCH, IMAGE, PICTURES = 14, 10, 2
 SHARE = 0.7
 """Of its FLOPs ratio a method's speed-up is to be at least so much."""
@@ -267,18 +265,10 @@ def _options() -> argparse.Namespace:
 
 
 def _write(options: argparse.Namespace, found: Mapping[str, Any]) -> None:
-    out = options.out or ROOT / "results" / "compression_cpu" / machine_file()
-    out = out.with_suffix(".json")
     kept = ("width", "layers", "blocks", "side", "text", "keep", "threads", "repeats")
-    record = {
-        **measured_by("benchmarks/compression_cpu.py"),
-        "seed": options.seed,
-        "thread_waiting": thread_waiting(),
-        "setting": {name: getattr(options, name) for name in kept},
-        **found,
-    }
-    write(out, record)
-    print(f"written to {out}")
+    setting = {name: getattr(options, name) for name in kept}
+    told = {"seed": options.seed, "thread_waiting": thread_waiting(), "setting": setting}
+    recorded(__file__, options.out, {**told, **found})
 
 
 if __name__ == "__main__":

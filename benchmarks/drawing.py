@@ -21,7 +21,6 @@ from PIL import Image
 from torch import Tensor, nn
 
 from chiasm.answering import Artist
-from chiasm.catalogue.provenance import measured_by
 from chiasm.data import Example, load
 from chiasm.data.easy_vqa_captions import COLOURS, SHAPES
 from chiasm.data.latents import to_cells, to_latent
@@ -269,7 +268,7 @@ def measure(measured: Measured, options: argparse.Namespace) -> dict[str, Any]:
         for one, other in zip(arms["system"], arms["baseline"], strict=True)
     ]
     low, high = student(errors)
-    return record(pair, seeds, values, baselines) | {
+    return record(pair, seeds, values, baselines, Path(__file__)) | {
         "metric": "share of drawn held-out captions whose shape and colour a probe names as asked",
         "probe_accuracy_on_real_pictures": real,
         "steps": measured.steps,
@@ -280,7 +279,6 @@ def measure(measured: Measured, options: argparse.Namespace) -> dict[str, Any]:
         "velocity_error_difference": fmean(errors),
         "velocity_error_difference_low": low,
         "velocity_error_difference_high": high,
-        **measured_by("benchmarks/drawing.py"),
     }
 
 

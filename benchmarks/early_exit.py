@@ -18,15 +18,14 @@ from statistics import fmean
 from typing import Any
 
 import torch
+from recording import recorded
 
 from chiasm.assemble import build
-from chiasm.catalogue.provenance import measured_by
 from chiasm.compression import EarlyExits, ExitBudget, quantile_thresholds, solve_shares
 from chiasm.cost import sample_inputs
 from chiasm.cost.exits import exit_flops
 from chiasm.data.reach import Episodes, demonstrate
 from chiasm.decoding.early_exit import EarlyActing, exit_layers
-from chiasm.evaluation.committed_files import write
 from chiasm.evaluation.interval import student
 from chiasm.heads import ActionHead, Policy
 from chiasm.model import Model
@@ -58,9 +57,8 @@ def main() -> None:
         "by_seed": found,
         "interval": "Student's t over seeds, 95%, of the paired gains",
         "settings": {n: v for n, v in vars(options).items() if n not in ("out", "threads")},
-        **measured_by("benchmarks/early_exit.py"),
     }
-    write(options.out, content)
+    recorded(__file__, options.out, content)
 
 
 def _measured(seed: int, options: argparse.Namespace) -> list[dict[str, float]]:

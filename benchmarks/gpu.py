@@ -26,10 +26,9 @@ import torch
 from device_timer import Device
 from gpu_contenders import FUSED, Contender, budgets, compressed, full, fused
 from gpu_hosts import CASES, build_host, has_flash, prompt_of
+from recording import recorded
 
-from chiasm.catalogue.provenance import measured_by
 from chiasm.errors import ChiasmError, Misuse
-from chiasm.evaluation.committed_files import write
 from chiasm.spec import Scale
 
 ROOT = Path(__file__).parent.parent
@@ -256,15 +255,12 @@ def _write(
     name: str, found: Mapping[str, Any], device: Device, options: argparse.Namespace
 ) -> None:
     record = {
-        **measured_by("benchmarks/gpu.py"),
         "seed": options.seed,
         "device": device.label,
         **{key: getattr(options, key) for key in ("text", "new", "keep", "repeats", "tiny")},
         **found,
     }
-    out = options.out / f"{name}.json"
-    write(out, record)
-    print(f"written to {out}")
+    recorded(__file__, options.out / f"{name}.json", record)
 
 
 if __name__ == "__main__":

@@ -20,17 +20,15 @@ from statistics import median
 from typing import Any
 
 import torch
+from recording import recorded
 from torch import nn
 
-from chiasm.catalogue.provenance import measured_by
-from chiasm.evaluation.committed_files import write
 from chiasm.experts.execute import execute, execute_slowly
 from chiasm.experts.routes import Routes
 from chiasm.experts.selection import by_row
 from chiasm.experts.stacked import StackedFeedForward
 from chiasm.layers import GroupedLinear
 
-ROOT = Path(__file__).parents[1]
 WAYS = {"grouped": execute, "loop": execute_slowly}
 
 
@@ -134,9 +132,7 @@ def _settle(device: torch.device) -> None:
 
 
 def _write(options: argparse.Namespace, found: list[dict[str, Any]]) -> None:
-    out = options.out or ROOT / "results" / "grouped_mm" / f"{options.device}.json"
     record = {
-        **measured_by("benchmarks/grouped_mm.py"),
         "seed": options.seed,
         "metric": "median seconds, grouped product against one expert after the other",
         "setting": {
@@ -145,8 +141,7 @@ def _write(options: argparse.Namespace, found: list[dict[str, Any]]) -> None:
         },
         "found": found,
     }
-    write(out, record)
-    print(f"written to {out}")
+    recorded(__file__, options.out, record, name=options.device)
 
 
 def _options() -> argparse.Namespace:

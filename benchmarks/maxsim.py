@@ -20,13 +20,11 @@ from typing import Any
 import numpy as np
 import torch
 import torch.nn.functional as F
+from recording import recorded
 from waiting import asleep, thread_waiting
 
-from chiasm.catalogue.provenance import machine_file, measured_by
-from chiasm.evaluation.committed_files import write
 from chiasm.retrieval import Int8, Inverted, Plain, Signs, Tokens, maxsim_all
 
-ROOT = Path(__file__).parents[1]
 BASELINE = "numpy: one product, segment maxima"
 STORAGES = {
     "float32": Plain(),
@@ -178,17 +176,10 @@ def _options() -> argparse.Namespace:
 
 
 def _write(options: argparse.Namespace, found: dict[str, Any]) -> None:
-    out = options.out or ROOT / "results" / "maxsim" / f"{machine_file()}.json"
-    names = ("documents", "tokens", "width", "queries", "asked", "topics", "noise", "repeats")
-    record = {
-        **measured_by("benchmarks/maxsim.py"),
-        "seed": options.seed,
-        "thread_waiting": thread_waiting(),
-        "setting": {name: getattr(options, name) for name in names},
-        **found,
-    }
-    write(out, record)
-    print(f"written to {out}")
+    kept = ("documents", "tokens", "width", "queries", "asked", "topics", "noise", "repeats")
+    setting = {name: getattr(options, name) for name in kept}
+    told = {"seed": options.seed, "thread_waiting": thread_waiting(), "setting": setting}
+    recorded(__file__, options.out, {**told, **found})
 
 
 if __name__ == "__main__":

@@ -19,15 +19,14 @@ from statistics import mean
 from typing import Any
 
 import torch
+from recording import recorded
 from torch import Tensor
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
 from chiasm.assemble import build
-from chiasm.catalogue.provenance import measured_by
 from chiasm.connectors import NoConnector
 from chiasm.encoders import NoEncoder
-from chiasm.evaluation.committed_files import write
 from chiasm.experts import MixtureOfDepths, SharedWeights
 from chiasm.fusion import NoFusion
 from chiasm.lineages.hosts import NANO
@@ -35,7 +34,6 @@ from chiasm.model import Model
 from chiasm.spec import Answers, NoViews, Scale, registered
 from chiasm.stream import Inputs, Modality, TokenTable
 
-ROOT = Path(__file__).parents[1]
 COLOURS, SIDE, CODES = 8, 6, 32
 """Colours of objects, cells along a picture's side, and codes of the vocabulary (two shades of
 every colour, two of every ground)."""
@@ -220,18 +218,15 @@ def main() -> int:
 
 
 def _write(options: argparse.Namespace, runs: list[dict[str, Any]]) -> None:
-    out = options.out or ROOT / "results" / "moma_flops" / "cpu.json"
     names = ("width", "layers", "batch", "pairs", "rate", "teraflops", "points", "held_out")
     record = {
-        **measured_by("benchmarks/moma_flops.py"),
         "seeds": options.seeds,
         "metric": "held-out loss against training FLOPs; savings to the dense model's last loss",
         "baseline": "dense",
         "setting": {name: getattr(options, name) for name in names},
         "runs": runs,
     }
-    write(out, record)
-    print(f"written to {out}")
+    recorded(__file__, options.out, record, name="cpu")
 
 
 def _options() -> argparse.Namespace:

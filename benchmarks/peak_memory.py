@@ -16,12 +16,11 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from recording import recorded
 
-from chiasm.catalogue.provenance import machine_file, measured_by
 from chiasm.cost import count
 from chiasm.cost.load import Load
 from chiasm.cost.peak import measured_peak, predicted_peak
-from chiasm.evaluation.committed_files import write
 from chiasm.spec import Answers, Scale, registered
 
 SYSTEMS = ("bagel", "flamingo", "llava-1.5", "mplug-owl3", "nvlm", "omnimamba", "saisa", "uni-moe")
@@ -43,6 +42,7 @@ def main() -> int:
     worst = max(found, key=lambda row: abs(row["ratio"] - 1))
     print(f"{len(found) - len(missed)} of {len(found)} within a tenth; worst {worst['ratio']:.3f}")
     record = {
+        "device": options.device,
         "metric": "predicted over measured peak bytes",
         "baseline": "measured by the allocator",
         "rows": found,
@@ -50,7 +50,7 @@ def main() -> int:
         "worst": worst["ratio"],
         "holds": not missed,
     }
-    _write(options, record)
+    recorded(__file__, options.out, record)
     return 1 if missed else 0
 
 
@@ -125,18 +125,6 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--out", type=Path)
     return parser.parse_args()
-
-
-def _write(options: argparse.Namespace, found: dict[str, Any]) -> None:
-    folder = Path(__file__).parent.parent / "results" / "peak_memory"
-    out = options.out or folder / f"{machine_file()}.json"
-    record = {
-        **measured_by("benchmarks/peak_memory.py"),
-        "device": options.device,
-        **found,
-    }
-    write(out, record)
-    print(f"written to {out}")
 
 
 if __name__ == "__main__":

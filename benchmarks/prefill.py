@@ -19,15 +19,14 @@ from statistics import median
 from typing import Any
 
 import torch
+from recording import recorded
 from torch import Tensor, nn
 from waiting import asleep, thread_waiting
 
 from chiasm.assemble import build
-from chiasm.catalogue.provenance import machine_file, measured_by
 from chiasm.cost import count, sample_inputs
 from chiasm.cost.latency import samples
 from chiasm.encoders import VisionTransformer
-from chiasm.evaluation.committed_files import write
 from chiasm.model import Model
 from chiasm.spec import Answers, Fixed, Host, Scale, Size, Work, registered
 from chiasm.stream import Features
@@ -160,9 +159,7 @@ def _encoder_seconds(options: argparse.Namespace) -> float:
 
 
 def _write(options: argparse.Namespace, found: dict[str, Any]) -> None:
-    out = options.out or Path("results/prefill") / f"{machine_file()}.json"
     record = {
-        **measured_by("benchmarks/prefill.py"),
         "seed": options.seed,
         "thread_waiting": thread_waiting(),
         "setting": {
@@ -175,8 +172,7 @@ def _write(options: argparse.Namespace, found: dict[str, Any]) -> None:
         },
         **found,
     }
-    write(out, record)
-    print(f"written to {out}")
+    recorded(__file__, options.out, record)
 
 
 def _options() -> argparse.Namespace:

@@ -209,7 +209,7 @@ def main() -> int:
         "claim": "architecture and bits searched together are at least as good as architectures "
         "first and INT8 afterwards, at equal measurements",
         "quantisation": "static INT8, rows of weights and ranges of inputs from calibration",
-        **measured_by("benchmarks/simq_nas.py"),
+        **measured_by(Path(__file__)),
         "interval": INTERVAL,
         "setting": {
             name: getattr(options, name)

@@ -20,16 +20,15 @@ from statistics import median
 from typing import Any
 
 import torch
+from recording import recorded
 from torch import Tensor
 from waiting import asleep, thread_waiting
 
 from chiasm.assemble import build
 from chiasm.backbone import Cache, StaticCache
-from chiasm.catalogue.provenance import machine_file, measured_by
 from chiasm.compression import NoCompression
 from chiasm.connectors import NoConnector
 from chiasm.encoders import NoEncoder
-from chiasm.evaluation.committed_files import write
 from chiasm.experts import SharedWeights
 from chiasm.fusion import NoFusion
 from chiasm.heads import TextHead
@@ -172,9 +171,7 @@ def _held(cache: Cache, context: int) -> int:
 
 
 def _write(options: argparse.Namespace, found: dict[str, Any]) -> None:
-    out = options.out or Path("results/ssm_decode") / f"{machine_file()}.json"
     record = {
-        **measured_by("benchmarks/ssm_decode.py"),
         "seed": options.seed,
         "thread_waiting": thread_waiting(),
         "setting": {
@@ -189,8 +186,7 @@ def _write(options: argparse.Namespace, found: dict[str, Any]) -> None:
         },
         **found,
     }
-    write(out, record)
-    print(f"written to {out}")
+    recorded(__file__, options.out, record)
 
 
 def _options() -> argparse.Namespace:

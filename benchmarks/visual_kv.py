@@ -102,7 +102,7 @@ def main() -> int:
             name: {key: [one[name][key] for one in by_seed] for key in ("kl", "agreement")}
             for name in VARIANTS
         },
-        **measured_by("benchmarks/visual_kv.py"),
+        **measured_by(Path(__file__)),
         "interval": INTERVAL,
     }
     path = options.results / "visual-kv-quant" / f"{recipe().slug}-{options.scale}-{DATA}.json"

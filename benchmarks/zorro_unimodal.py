@@ -17,11 +17,10 @@ from statistics import median
 from typing import Any
 
 import torch
+from recording import recorded
 
 from chiasm.assemble import build
-from chiasm.catalogue.provenance import machine_file, measured_by
 from chiasm.cost import sample_inputs
-from chiasm.evaluation.committed_files import write
 from chiasm.model import Model
 from chiasm.spec import Fixed, Scale, registered
 from chiasm.stream import Modality, Stream
@@ -119,17 +118,9 @@ def _samples(model: Model, streams: dict[str, Stream], repeats: int) -> dict[str
 
 
 def _write(options: argparse.Namespace, found: dict[str, Any]) -> None:
-    out = options.out or Path("results/zorro_unimodal") / f"{machine_file()}.json"
-    record = {
-        **measured_by("benchmarks/zorro_unimodal.py"),
-        "seed": options.seed,
-        "setting": {
-            name: getattr(options, name) for name in ("layers", "width", "side", "text", "repeats")
-        },
-        **found,
-    }
-    write(out, record)
-    print(f"written to {out}")
+    kept = ("layers", "width", "side", "text", "repeats")
+    setting = {name: getattr(options, name) for name in kept}
+    recorded(__file__, options.out, {"seed": options.seed, "setting": setting, **found})
 
 
 def _options() -> argparse.Namespace:

@@ -71,17 +71,18 @@ def versions() -> dict[str, str]:
     return found
 
 
-def measured_by(script: str) -> dict[str, Any]:
-    """What the result of a script in this checkout says of the run that measured it.
+def measured_by(script: Path) -> dict[str, Any]:
+    """What the result of a script, in a folder of its checkout, says of the run that measured it.
 
     `clean`: the commit is all of the code. `load_average`: processes that wanted a core in the last
     minute. Threads are torch's.
     """
-    root = Path.cwd()
+    script = script.resolve()
+    root = script.parents[1]
     head, clean = commit(root)
     torch = sys.modules.get("torch")
     return {
-        "command": shareable(["python", script, *sys.argv[1:]], root),
+        "command": shareable(["python", str(script), *sys.argv[1:]], root),
         "commit": head,
         "clean": clean,
         "date": date.today().isoformat(),

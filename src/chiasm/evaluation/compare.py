@@ -16,6 +16,7 @@ from chiasm.cost.latency import prefill
 from chiasm.data.example import Dataset, Example
 from chiasm.data.views import image_size, picture
 from chiasm.errors import Misuse
+from chiasm.evaluation import committed_files
 from chiasm.evaluation.baselines import majority
 from chiasm.evaluation.plots import require_matplotlib
 from chiasm.evaluation.predict import Prediction, predict
@@ -170,7 +171,7 @@ def _write(
         "machine": machine(),
     }
     records = [result.record(**shared) for result in results]
-    (out / "report.json").write_text(json.dumps(records, indent=2) + "\n", encoding="utf-8")
+    committed_files.write(out / "report.json", records)
     with (out / "predictions.jsonl").open("w", encoding="utf-8") as lines:
         for slug, predictions in said.items():
             for one in predictions:

@@ -11,6 +11,7 @@ from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
 from chiasm.catalogue.provenance import commit, machine, shareable
+from chiasm.evaluation import committed_files
 from chiasm.evaluation.compressed import Judged, Trials
 from chiasm.evaluation.difference import CONTROLS, Difference
 from chiasm.evaluation.document import document, filled
@@ -166,7 +167,7 @@ def write(trial: Trial, trials: Trials, out: Path) -> dict[str, Any]:
     """`report.json`, `report.html`, `plot.svg`, `predictions.jsonl`; gives the first."""
     out.mkdir(parents=True, exist_ok=True)
     made = record(trial, trials)
-    (out / "report.json").write_text(json.dumps(made, indent=2) + "\n", encoding="utf-8")
+    committed_files.write(out / "report.json", made)
     with (out / "predictions.jsonl").open("w", encoding="utf-8") as lines:
         for (name, keep), predictions in trials.said.items():
             for one in predictions:

@@ -29,6 +29,8 @@ from chiasm.training.display import Silent
 
 Tell = Callable[[str], object]
 
+EFFECTS = Path(__file__).parents[3] / "benchmarks" / "effects.py"
+
 
 @dataclass(frozen=True, kw_only=True)
 class Pair:
@@ -64,9 +66,13 @@ def measure(pair: Pair, seeds: Sequence[int], folder: Path, *, tell: Tell) -> di
 
 
 def record(
-    pair: Pair, seeds: list[int], values: list[float], baselines: list[float]
+    pair: Pair,
+    seeds: list[int],
+    values: list[float],
+    baselines: list[float],
+    script: Path = EFFECTS,
 ) -> dict[str, Any]:
-    """What a result file says of the arms' accuracies."""
+    """What a result file says of the arms' accuracies, which `script` measured."""
     return {
         **paired("accuracy", values, baselines),
         "seeds": seeds,
@@ -81,7 +87,7 @@ def record(
         "samples": pair.samples,
         "test_examples": pair.asked,
         "interval": INTERVAL,
-        **measured_by("benchmarks/effects.py"),
+        **measured_by(script),
     }
 
 

@@ -111,10 +111,10 @@ def joined(parts: Sequence[E]) -> E:
     if len(kinds) != 1:
         raise Misuse(f"{', '.join(sorted(kinds)) or 'nothing'} cannot be joined; give one kind")
     first = parts[0]
-    widths = {getattr(one, fields(one)[0].name).shape[-1] for one in parts}
+    widths = {_numbers(one).shape[-1] for one in parts}
     if len(widths) > 1:
         raise Misuse(f"vectors {' and '.join(map(str, sorted(widths)))} wide cannot be joined")
-    longest = max(getattr(one, fields(one)[0].name).shape[1] for one in parts)
+    longest = max(_numbers(one).shape[1] for one in parts)
 
     def joined_field(name: str) -> Tensor:
         columns = [getattr(one, name) for one in parts]
@@ -123,6 +123,10 @@ def joined(parts: Sequence[E]) -> E:
         return torch.cat(columns)
 
     return replace(first, **{field.name: joined_field(field.name) for field in fields(first)})
+
+
+def _numbers(of: Embedding) -> Tensor:
+    return of.mean if isinstance(of, Distribution) else of.vectors
 
 
 def _padded(column: Tensor, longest: int) -> Tensor:

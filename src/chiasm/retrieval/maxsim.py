@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from chiasm.errors import Misuse
@@ -17,9 +17,22 @@ def maxsim(queries: Multi, documents: Multi) -> Float[Tensor, "query document"]:
     What the vectors' lengths are is up to the caller: unit vectors make sums of cosines. Equals
     `maxsim_slowly` in values and gradients.
     """
+    return summed(queries, products(queries, documents), documents.valid)
+
+
+def products(
+    queries: Multi, documents: Multi
+) -> Float[Tensor, "query document query_token document_token"]:
+    """<q_i, d_j> of all pairs, padding included."""
     _check_widths(queries.vectors.shape[-1], documents.vectors.shape[-1])
-    found = torch.einsum("qiw,djw->qdij", queries.vectors, documents.vectors)
-    best = found.masked_fill(~documents.valid[None, :, None], torch.finfo(found.dtype).min).amax(-1)
+    return torch.einsum("qiw,djw->qdij", queries.vectors, documents.vectors)
+
+
+def summed(
+    queries: Multi, found: Tensor, among: Bool[Tensor, "document document_token"]
+) -> Float[Tensor, "query document"]:
+    """Each query vector's best product among some of a document's vectors, summed."""
+    best = found.masked_fill(~among[None, :, None], torch.finfo(found.dtype).min).amax(-1)
     return (best * queries.valid[:, None]).sum(-1)
 
 
@@ -67,8 +80,8 @@ def maxsim_all(
     for group in tokens.groups(documents):
         if transposed is None:
             transposed = asked.to(group.vectors.dtype).T.contiguous()
-        products = (group.vectors @ transposed).unflatten(0, (len(group.documents), -1))
-        best = products.amax(1).float()
+        pairs = (group.vectors @ transposed).unflatten(0, (len(group.documents), -1))
+        best = pairs.amax(1).float()
         for number, own in enumerate(best.split(lengths, -1)):
             out[number, group.documents] = own.sum(-1)
     return out if documents is None else out[:, documents]

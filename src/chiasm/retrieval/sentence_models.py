@@ -1,6 +1,7 @@
 """sentence-transformers' own models as embedders: one vector an item, or many."""
 
 import importlib.util
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -40,8 +41,8 @@ class SentenceModel:
         import sentence_transformers
 
         config = folder / "config_sentence_transformers.json"
-        saved = config.read_text(encoding="utf-8") if config.is_file() else ""
-        many = MANY in saved
+        saved = json.loads(config.read_text(encoding="utf-8")) if config.is_file() else {}
+        many = saved.get("model_type") == MANY
         kind = getattr(sentence_transformers, MANY if many else "SentenceTransformer")
         return cls(kind(str(folder), device=device), many)
 

@@ -1,5 +1,6 @@
 """How near two embeddings are: what they are says how it is measured."""
 
+from dataclasses import replace
 from functools import singledispatch
 
 import torch
@@ -8,7 +9,7 @@ from torch import Tensor
 
 from chiasm.errors import Misuse
 from chiasm.retrieval.embedding import Distribution, Embedding, Multi, Single
-from chiasm.retrieval.maxsim import maxsim
+from chiasm.retrieval.maxsim import maxsim, products, summed
 
 
 def similarity(queries: Embedding, documents: Embedding) -> Float[Tensor, "query document"]:
@@ -40,7 +41,7 @@ def _(queries: Multi, documents: Multi) -> Tensor:
 
 
 def _normalised(of: Multi) -> Multi:
-    return Multi(vectors=of.unit(), valid=of.valid, modality=of.modality)
+    return replace(of, vectors=of.unit())
 
 
 @_similarity.register
@@ -53,12 +54,11 @@ def _(queries: Distribution, documents: Distribution) -> Tensor:
 def modality_maxsim(queries: Multi, documents: Multi) -> Float[Tensor, "query document"]:
     """max over modalities m of sum_i max_{j in m} <q_i, d_j>, never above MaxSim (CLaMR)."""
     queries, documents = _normalised(queries), _normalised(documents)
-    found = torch.einsum("qiw,djw->qdij", queries.vectors, documents.vectors)
+    found = products(queries, documents)
     least = torch.finfo(found.dtype).min
     scores: list[Tensor] = []
     for kind in documents.modality[documents.valid].unique():
         own = documents.valid & (documents.modality == kind)
-        best = found.masked_fill(~own[None, :, None], least).amax(-1)
-        score = (best * queries.valid[:, None]).sum(-1)
+        score = summed(queries, found, own)
         scores.append(score.masked_fill(~own.any(-1)[None], least))
     return torch.stack(scores).amax(0)

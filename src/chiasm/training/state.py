@@ -18,6 +18,7 @@ from torch.optim import AdamW
 from chiasm.errors import ChiasmError
 from chiasm.hub.tensors import check, unique_state, write_tensors
 from chiasm.training import optimiser as optimisers
+from chiasm.training.generators import generators, set_generators
 
 FOLDER = "states"
 
@@ -47,7 +48,7 @@ def save(folder: Path, position: Position, model: nn.Module, chosen: AdamW) -> P
     partial.mkdir()
     write_tensors(unique_state(model), partial / "model.safetensors")
     write_tensors(optimisers.state_of(chosen, model), partial / "optimiser.safetensors")
-    write_tensors(_generators(), partial / "random.safetensors")
+    write_tensors(generators(), partial / "random.safetensors")
     (partial / "position.json").write_text(json.dumps(asdict(position), indent=2))
     for path in (*partial.iterdir(), partial):
         _reach_disk(path)
@@ -94,24 +95,12 @@ def restore_optimiser(state: Path, model: nn.Module, chosen: AdamW) -> None:
 
 def restore_generators(state: Path) -> None:
     """Set torch's generators to where they were."""
-    saved = _read(state / "random.safetensors")
-    torch.set_rng_state(saved["cpu"])
-    devices = torch.cuda.device_count() if torch.cuda.is_available() else 0
-    for device in range(devices):
-        if f"cuda:{device}" in saved:
-            torch.cuda.set_rng_state(saved[f"cuda:{device}"], device)
+    set_generators(_read(state / "random.safetensors"))
 
 
 def forget(folder: Path) -> None:
     """Delete the states of a run that needs no resume any more."""
     shutil.rmtree(folder / FOLDER, ignore_errors=True)
-
-
-def _generators() -> dict[str, Tensor]:
-    out = {"cpu": torch.get_rng_state()}
-    if torch.cuda.is_available():
-        out |= {f"cuda:{n}": state for n, state in enumerate(torch.cuda.get_rng_state_all())}
-    return out
 
 
 def _read(path: Path) -> dict[str, Tensor]:
