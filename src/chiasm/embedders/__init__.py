@@ -1,0 +1,1 @@
+"""Embedders: packaged, taught here, or of others, all behind one verb."""

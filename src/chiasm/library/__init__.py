@@ -1,0 +1,1 @@
+"""A library: a store, the embedder that filled it, indexing and search."""
