@@ -48,7 +48,7 @@ class Packed:
         Raises:
             ChiasmError: as `data`, or it is not well formed.
         """
-        from lxml import etree
+        import lxml.etree as etree
 
         parser = etree.XMLParser(resolve_entities=False, no_network=True, huge_tree=False)
         try:

@@ -21,6 +21,7 @@ _HIDDEN = re.compile(
     r"|font-size\s*:\s*0(\.0*)?\s*(px|pt|r?em|%)?\s*(;|$|!)",
     re.IGNORECASE,
 )
+_BREAK = "\v"
 _HEADINGS = {f"h{level}": level for level in range(1, 7)}
 _BLOCKS = {
     *("p", "div", "section", "article", "main", "header", "footer", "nav", "aside", "body", "html"),
@@ -94,7 +95,7 @@ def blocks(soup: Any, pictures: Pictures) -> Iterator[Block]:
                 owner = now
             words.append(str(node))
         elif isinstance(node, Tag) and node.name == "br":
-            words.append("\n")
+            words.append(_BREAK)
         elif isinstance(node, Tag) and node.name in ("td", "th") and words:
             words.append(" | ")
         elif isinstance(node, Tag) and node.name == "img":
@@ -103,7 +104,7 @@ def blocks(soup: Any, pictures: Pictures) -> Iterator[Block]:
                 words.append(f" {node.get('alt') or ''} ")
                 continue
             yield from told()
-            caption = captions.get(id(node)) or node.get("alt") or node.get("title") or ""
+            caption = captions.get(id(node)) or str(node.get("alt") or node.get("title") or "")
             figure = Figure(image=found[0], caption=" ".join(caption.split()), source=found[1])
             yield Block(figure=figure)
     yield from told()
@@ -137,13 +138,10 @@ def _joined(words: list[str], owner: Any) -> str:
     """Blanks as a browser shows them; those of preformatted words stay."""
     whole = "".join(words)
     if owner is not None and owner.name == "pre":
-        return whole.strip("\n")
-    return "\n".join(filter(None, (" ".join(line.split()) for line in _lines(words)))).strip(" |")
-
-
-def _lines(words: list[str]) -> list[str]:
-    """Line ends that the markup asks for; those of its source are blanks."""
-    return "".join(one if one == "\n" else one.replace("\n", " ") for one in words).split("\n")
+        return whole.replace(_BREAK, "\n").strip("\n")
+    # Line ends that the markup asks for stay; those of its source are blanks.
+    lines = (" ".join(line.split()).strip("| ") for line in whole.split(_BREAK))
+    return "\n".join(filter(None, lines))
 
 
 HTML = Reader(version=VERSION, read=read)

@@ -31,7 +31,7 @@ def read(file: File, options: Options) -> Reading:
 
 
 def _parsed(data: bytes) -> Any:
-    from lxml import etree
+    import lxml.etree as etree
 
     parser = etree.XMLParser(resolve_entities=False, no_network=True, huge_tree=False)
     try:
@@ -45,7 +45,7 @@ def _parsed(data: bytes) -> Any:
 
 def _closed(tree: Any) -> int:
     """Take out scripts and every reference that leaves the drawing; how many those were."""
-    from lxml import etree
+    import lxml.etree as etree
 
     cut = 0
     for node in list(tree.iter()):
@@ -73,7 +73,7 @@ def _words(tree: Any) -> list[str]:
 
 
 def _drawn(tree: Any) -> bytes:
-    from lxml import etree
+    import lxml.etree as etree
 
     if importlib.util.find_spec("resvg_py") is None:
         raise Misuse("SVG needs resvg-py, which is not installed: pip install 'chiasm[media]'")
