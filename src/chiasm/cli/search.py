@@ -152,6 +152,7 @@ def _title(given: dict[str, list[str]]) -> str:
 
 def _print(hits: "list[Hit]") -> None:
     from chiasm.cli.terminal_pictures import shows_pictures, written
+    from chiasm.data.source import printable
 
     if not hits:
         typer.echo("nothing found")
@@ -159,12 +160,12 @@ def _print(hits: "list[Hit]") -> None:
     pictures = shows_pictures()
     for place, hit in enumerate(hits, start=1):
         unit = hit.unit
-        typer.echo(
-            f"{place:>2}. {cited(hit)}  {hit.score:.4f}  [{unit.kind}] {unit.title}".rstrip()
-        )
+        # What a document says must not steer the terminal: `printable` escapes control codes.
+        line = f"{place:>2}. {cited(hit)}  {hit.score:.4f}  [{unit.kind}] {unit.title}"
+        typer.echo(printable(line.rstrip(), 400))
         text = " ".join(unit.text.split())
         if text and text != unit.title:
-            typer.echo(f"    {text[:_TEXT]}{'…' if len(text) > _TEXT else ''}")
+            typer.echo(f"    {printable(text[:_TEXT])}{'…' if len(text) > _TEXT else ''}")
         if pictures and unit.picture is not None:
             typer.echo(written(unit.picture))
 
