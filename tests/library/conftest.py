@@ -1,6 +1,7 @@
 """A small folder, a library of it, and all that a library holds."""
 
 import pytest
+from tests.cli.conftest import checkpoint  # noqa: F401
 
 from chiasm.embedders.named import named
 from chiasm.ingestion import Options

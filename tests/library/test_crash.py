@@ -4,10 +4,9 @@ import os
 import random
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
-from tests.library.conftest import PLAIN, held, index
+from tests.library.conftest import held, index
 
 from chiasm.library import Library
 
