@@ -1,7 +1,7 @@
 """A folder of real files of every kind, from packages: `python benchmarks/mixed_folder.py DIR`.
 
 Web pages with their screenshots, PDFs, drawings, photographs, emoji, maps, recorded prompts, spoken
-captions, a film with sound. Stamps, clip art and emoji are of held-out concepts only. Files keep the
+captions, a film with sound. Stamps, clip art and emoji are of held-out concepts. Files keep the
 names that their packages give them.
 """
 
