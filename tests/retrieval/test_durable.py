@@ -108,7 +108,7 @@ def test_what_cannot_be_healed_is_told(tmp_path):
 
 @pytest.mark.parametrize("also", ["put", "maintain"])
 def test_a_killed_writer_loses_nothing_that_it_acknowledged(tmp_path, also):
-    """kill -9 while batches are put: acknowledged ones are whole, the next is whole or not there."""
+    """kill -9 while batches are put: those it told of are whole, the next is whole or absent."""
     command = [sys.executable, "-m", "tests.retrieval.putting", str(tmp_path), also]
     source = {**os.environ, "PYTHONPATH": f"{ROOT / 'src'}{os.pathsep}{ROOT}"}
     writer = subprocess.Popen(command, cwd=ROOT, env=source, stdout=subprocess.PIPE, text=True)
