@@ -22,6 +22,7 @@ from chiasm.errors import ChiasmError, Misuse
 from chiasm.retrieval.durable import Durable
 from chiasm.retrieval.lance_rows import (
     base_schema,
+    from_arrow,
     to_arrow,
     token_settings,
     vector_fields,
@@ -165,6 +166,9 @@ class Lance:
                 unit = from_record(row["record"], row["shown"])
                 found[unit.id] = unit
         return [found[one] for one in ids if one in found]
+
+    def select(self, where: Where) -> list[Row]:
+        return from_arrow(self.table.search().where(sql(where)).to_arrow())
 
     def files(self) -> dict[str, str]:
         read = self.table.search().select(["path", "file"]).to_arrow()
