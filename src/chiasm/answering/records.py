@@ -63,6 +63,7 @@ class Evidence:
 
     unit: str
     path: str
+    title: str = ""
     page: int | None = None
     box: Box | None = None
     start: float | None = None

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 from unicodedata import category
 
-from chiasm.answering.records import Evidence
+from chiasm.answering.records import Citation, Evidence
 from chiasm.data.source import printable
 
 REFUSAL = "Not in your files."
@@ -19,9 +19,9 @@ RULES = (
 )
 
 
-def place(of: Evidence) -> str:
+def place(of: Evidence | Citation) -> str:
     """Where evidence stands, for people: path, page, seconds."""
-    said = [printable(of.path)]
+    said = [printable(of.path or "")]
     if of.page is not None:
         said.append(f"page {of.page}")
     if of.start is not None:

@@ -7,6 +7,7 @@ import sys
 import typer
 
 from chiasm.cli import data, weights
+from chiasm.cli.answer import answer
 from chiasm.cli.ask import ask
 from chiasm.cli.compare import compare
 from chiasm.cli.compress import compress
@@ -26,7 +27,10 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-for verb in (systems, show, explain, cost, fit, train, compare, compress, ask, generate, parity):
+for verb in (
+    *(systems, show, explain, cost, fit, train, compare, compress),
+    *(ask, answer, generate, parity),
+):
     app.command()(verb)
 app.add_typer(weights.app, name="weights")
 app.add_typer(data.app, name="data")
