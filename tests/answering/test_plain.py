@@ -132,8 +132,13 @@ def test_settings_are_plain_json():
 def test_nonsense_is_refused():
     with pytest.raises(Misuse, match="unknown pipeline 'plane'; did you mean plain"):
         pipeline("plane")
-    with pytest.raises(Misuse, match=r"plain: .*'depth'"):
+    with pytest.raises(Misuse, match="plain has no setting 'depth'; it has k, passages, pictures"):
         pipeline("plain", depth=3)
+    for wrong in (-1, "five", 2.5, True, None):
+        with pytest.raises(Misuse, match="plain: k cannot be"):
+            pipeline("plain", k=wrong)
+    with pytest.raises(Misuse, match="mrag: 'smell' is not a valid By"):
+        pipeline("mrag", by="smell")
     with pytest.raises(Misuse, match="question is empty"):
         answer(PLAIN, Question(text="  "), tools(Memory([])))
     with pytest.raises(Misuse, match="k is 0"):
