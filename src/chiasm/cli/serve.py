@@ -31,7 +31,6 @@ def serve(
     queue: Annotated[int, typer.Option(help="Requests that may wait.", min=1)] = 16,
     seconds: Annotated[float, typer.Option(help="Until a request is given up.", min=0.1)] = 300.0,
     max_body: Annotated[int, typer.Option(help="Megabytes of one request.", min=1)] = 32,
-    page: Annotated[bool, typer.Option(help="Serve the web page beside the API.")] = True,
 ) -> None:
     """Serve OpenAI's API (chat, embeddings), search and answers, and a web page at /.
 
@@ -49,7 +48,9 @@ def serve(
     import uvicorn
 
     from chiasm.serving.app import application
+    from chiasm.serving.listening import bound
     from chiasm.serving.opening import opened
+    from chiasm.serving.page import with_page
     from chiasm.serving.settings import Settings
 
     settings = Settings(
@@ -63,11 +64,11 @@ def serve(
         max_body=max_body * 2**20,
     )
     logging.basicConfig(format="%(levelname)s %(name)s: %(message)s")
+    listener = bound(host, port)
     services = opened(settings, library=library, model=model, embedder=embedder)
-    app = application(services, page=page)
+    app = with_page(application(services), services)
     config = uvicorn.Config(app, host=host, port=port, log_level="warning", access_log=False)
     server = uvicorn.Server(config)
-    with bound(config) as sockets:
-        [address] = {one.getsockname()[1] for one in sockets}
-        typer.echo(f"serving on http://{host}:{address} (stop with Ctrl-C)")
-        server.run(sockets)
+    named = f"[{host}]" if ":" in host else host
+    typer.echo(f"serving on http://{named}:{listener.getsockname()[1]} (stop with Ctrl-C)")
+    server.run([listener])

@@ -9,7 +9,7 @@ from chiasm import __version__
 from chiasm.serving import refusal
 from chiasm.serving.guard import Guard
 from chiasm.serving.metrics import Measured
-from chiasm.serving.routes import chat, embeddings, models
+from chiasm.serving.routes import answer, chat, embeddings, models, search, units
 from chiasm.serving.services import Services
 
 
@@ -29,7 +29,7 @@ def application(services: Services) -> FastAPI:
         redoc_url=None,
     )
     refusal.install(app)
-    for group in (models, chat, embeddings):
+    for group in (models, chat, embeddings, search, answer, units):
         app.include_router(group.router(services))
     app.add_middleware(Guard, settings=services.settings)
     app.add_middleware(Measured, metrics=services.metrics)

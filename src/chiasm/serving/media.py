@@ -3,9 +3,9 @@
 A path is never opened, whatever a request holds.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 import anyio
 from PIL.Image import Image
@@ -17,6 +17,7 @@ from chiasm.serving.refusal import Refused
 from chiasm.serving.remote import Remote
 from chiasm.serving.settings import Settings
 
+T = TypeVar("T")
 AT_ONCE = 2
 """Media decoded at the same time, so that many large ones do not fill the memory."""
 
@@ -67,10 +68,11 @@ class MediaReader:
         """
         if len(sources) > (most := self.settings.max_pictures):
             raise Refused(400, f"{len(sources)} pictures in one request; send {most} at most")
-        return [
-            await anyio.to_thread.run_sync(self.picture, one, limiter=self._limit)
-            for one in sources
-        ]
+        return [await self.apart(lambda one=one: self.picture(one)) for one in sources]
+
+    async def apart(self, work: Callable[[], T]) -> T:
+        """Work on pictures beside the event loop, little of it at a time."""
+        return await anyio.to_thread.run_sync(work, limiter=self._limit)
 
     def picture(self, source: str) -> Seen:
         """One picture, RGB and upright."""

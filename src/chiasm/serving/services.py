@@ -1,11 +1,10 @@
 """Everything a server serves, opened once."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from pathlib import Path
 
-from chiasm.retrieval.query import Query
-from chiasm.retrieval.unit import Hit, Unit
+from chiasm.answering.searchable import Searchable
+from chiasm.serving.answers import Answers
 from chiasm.serving.chatting import Chatter
 from chiasm.serving.embedding import Embeds
 from chiasm.serving.media import MediaReader, Transcribes
@@ -14,14 +13,6 @@ from chiasm.serving.refusal import Refused
 from chiasm.serving.remote import Remote
 from chiasm.serving.settings import Settings
 from chiasm.serving.worker import Worker
-
-
-class Searches(Protocol):
-    """A library, as the server uses it."""
-
-    def search(self, query: Query) -> list[Hit]: ...
-
-    def units(self, ids: Sequence[str]) -> list[Unit]: ...
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,7 +25,10 @@ class Services:
     metrics: Metrics
     chatter: Chatter | None = None
     embeds: Embeds | None = None
-    library: Searches | None = None
+    answers: Answers | None = None
+    """The library, and who reads in it."""
+    folder: Path | None = None
+    """Whose files the library holds; they are shown where they are cited."""
 
     @classmethod
     def start(
@@ -43,7 +37,8 @@ class Services:
         *,
         chatter: Chatter | None = None,
         embeds: Embeds | None = None,
-        library: Searches | None = None,
+        library: Searchable | None = None,
+        folder: Path | None = None,
         transcriber: Transcribes | None = None,
         remote: Remote | None = None,
     ) -> "Services":
@@ -57,7 +52,12 @@ class Services:
             metrics=Metrics(worker, media.cache),
             chatter=chatter,
             embeds=embeds,
-            library=library,
+            answers=(
+                None
+                if library is None or embeds is None
+                else Answers.over(library, embeds.embedder, chatter)
+            ),
+            folder=folder,
         )
 
     def chatter_named(self, name: str) -> Chatter:
@@ -80,8 +80,8 @@ class Services:
             )
         return self.embeds
 
-    def searched(self) -> Searches:
-        """The library."""
-        if self.library is None:
+    def answering(self) -> Answers:
+        """The library, with its readers."""
+        if self.answers is None:
             raise Refused(404, "no library is served; start the server with --library")
-        return self.library
+        return self.answers

@@ -40,7 +40,7 @@ def router(services: Services) -> APIRouter:
             "version": __version__,
             "chat": services.chatter is not None,
             "embeddings": services.embeds is not None,
-            "search": services.library is not None,
+            "search": services.answers is not None,
             "queue": services.worker.held,
         }
 

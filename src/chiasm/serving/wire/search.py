@@ -4,6 +4,8 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, Field
 
+from chiasm.retrieval.unit import Unit
+from chiasm.serving.addresses import picture_of, view_of
 from chiasm.serving.wire.chat import Said
 from chiasm.serving.wire.strict import Strict
 
@@ -53,6 +55,8 @@ class Found(BaseModel):
     end: float | None
     picture: str | None
     """Where its picture is, on this server."""
+    view: str
+    """Where a person looks at it."""
 
 
 class SearchResponse(BaseModel):
@@ -73,5 +77,23 @@ class UnitResponse(BaseModel):
     start: float | None
     end: float | None
     picture: str | None
+    view: str
     spans: list[dict[str, Any]]
     metadata: dict[str, str | int | float]
+
+
+def place_of(unit: Unit) -> dict[str, Any]:
+    """What the API tells of a unit, wherever it does."""
+    return {
+        "id": unit.id,
+        "path": unit.path,
+        "type": str(unit.kind),
+        "title": unit.title,
+        "text": unit.text,
+        "page": unit.page,
+        "box": None if unit.box is None else list(unit.box),
+        "start": unit.start,
+        "end": unit.end,
+        "picture": picture_of(unit),
+        "view": view_of(unit, second=unit.start),
+    }
