@@ -53,6 +53,9 @@ class Pictures:
             self.notes.append(f"its picture {printable(path)} is outside the folder: left out")
             return None
         named = place.resolve().relative_to(root).as_posix()
+        if any(part.startswith(".") for part in named.split("/")):
+            self.notes.append(f"its picture {printable(path)} is hidden: left out")
+            return None
         if not place.is_file():
             self.beside[named] = ""
             self.notes.append(f"its picture {printable(path)} is not there")

@@ -30,8 +30,7 @@ class File:
 
     def unit_id(self, position: str, version: str) -> str:
         """The same for the same bytes at the same path, read by the same reader."""
-        named = "\0".join((self.path, self.sha256, position, version))
-        return hashlib.sha256(named.encode()).hexdigest()[:32]
+        return _digest(self.path)[:_PLACE] + _digest(self.sha256, position, version)[:_WHAT]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,6 +72,10 @@ class Reading:
     """Other files of the folder that it shows: path and SHA-256, empty where there is none."""
 
 
+_PLACE, _WHAT = 12, 20
+"""Hexadecimal digits of an id that tell its file's path, and those that tell the rest."""
+
+
 Read = Callable[[File, Options], Reading]
 
 
@@ -97,6 +100,15 @@ class Reader:
         return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:16]
 
 
+def moved_id(unit: str, path: str) -> str:
+    """The id that a unit has when its file is at another path."""
+    return _digest(path)[:_PLACE] + unit[_PLACE:]
+
+
 def title_of(path: str) -> str:
     """A file's name in words: `trip/red_car-2.png` is `red car 2`."""
     return " ".join(PurePosixPath(path).stem.replace("_", " ").replace("-", " ").split())
+
+
+def _digest(*parts: str) -> str:
+    return hashlib.sha256("\0".join(parts).encode()).hexdigest()

@@ -1,0 +1,37 @@
+"""Embedders by name or by folder."""
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from chiasm import weights
+from chiasm.errors import Misuse
+from chiasm.retrieval.embedder import Embedder
+from chiasm.retrieval.sentence_models import SentenceModel
+
+DEFAULT = "minilm"
+
+
+def _minilm() -> Embedder:
+    """Words only, 384 wide."""
+    return SentenceModel.open(weights.path("minilm-l6"))
+
+
+NAMES: Mapping[str, Callable[[], Embedder]] = {"minilm": _minilm}
+
+
+def named(name: str) -> Embedder:
+    """A packaged embedder, or one that sentence-transformers saved in a folder.
+
+    Raises:
+        Misuse: neither.
+        ChiasmError: its weights are not in the cache, or cannot be read.
+    """
+    if name in NAMES:
+        return NAMES[name]()
+    folder = Path(name).expanduser()
+    if not folder.is_dir():
+        raise Misuse(
+            f"no embedder is called {name!r}, and no folder; choose {', '.join(NAMES)}, "
+            f"or give the folder of a sentence-transformers model"
+        )
+    return SentenceModel.open(folder)
