@@ -3,19 +3,22 @@
 import base64
 import contextlib
 import io
+import json
 import socket
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import httpx
 import pytest
 import torch
+import transformers
 import uvicorn
 from openai import OpenAI
 from PIL import Image
+from sentence_transformers import SentenceTransformer
 from tests.tiny import tiny_answers
 
 from chiasm import hub
@@ -25,14 +28,18 @@ from chiasm.data.example import Example, Turn
 from chiasm.data.media import read_image
 from chiasm.data.templates import NANO
 from chiasm.data.tokenizer import fit_tokenizer
+from chiasm.ingestion import Options
+from chiasm.library.library import Library
 from chiasm.serving.app import application
 from chiasm.serving.chatting import Chatter
+from chiasm.serving.opening import opened
 from chiasm.serving.services import Services
 from chiasm.serving.settings import Settings
 from chiasm.spec import registered
 
 CONTEXT = 211
 STEPS = 60
+WIDTH = 17
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -78,8 +85,9 @@ def checkpoint(tmp_path_factory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def chatter(checkpoint) -> Chatter:
-    return Chatter.open(str(checkpoint))
+def chatter(services) -> Chatter:
+    assert services.chatter is not None
+    return services.chatter
 
 
 def png(colour: tuple[int, int, int] = (200, 30, 30), size: tuple[int, int] = (61, 43)) -> bytes:
@@ -90,9 +98,6 @@ def png(colour: tuple[int, int, int] = (200, 30, 30), size: tuple[int, int] = (6
 
 def uri(data: bytes, kind: str = "image/png") -> str:
     return f"data:{kind};base64," + base64.b64encode(data).decode()
-
-
-Serve = Callable[..., str]
 
 
 @contextlib.contextmanager
@@ -118,8 +123,55 @@ def served(services: Services) -> Iterator[str]:
 
 
 @pytest.fixture(scope="session")
-def services(chatter) -> Services:
-    return Services.start(Settings(max_new=7), chatter=chatter)
+def embedder(tmp_path_factory) -> Path:
+    """A tiny random CLIP as sentence-transformers saves it, said to be of nested widths."""
+    torch.manual_seed(0)
+    folder = tmp_path_factory.mktemp("embedders")
+    tokenizer = fit_tokenizer([QUESTION, *COLOURS], 300)
+    tokenizer.model_max_length = 31
+    sizes = dict(hidden_size=24, intermediate_size=31, num_hidden_layers=2, num_attention_heads=3)
+    text = dict(max_position_embeddings=31, bos_token_id=1, eos_token_id=2, pad_token_id=0)
+    config = transformers.CLIPConfig(
+        text_config={**sizes, **text, "vocab_size": len(tokenizer)},
+        vision_config={**sizes, "image_size": 28, "patch_size": 7},
+        projection_dim=WIDTH,
+    )
+    pixels = transformers.CLIPImageProcessor(
+        size={"shortest_edge": 28}, crop_size={"height": 28, "width": 28}
+    )
+    transformers.CLIPModel(config).save_pretrained(folder / "raw")
+    transformers.CLIPProcessor(pixels, tokenizer).save_pretrained(folder / "raw")
+    SentenceTransformer(str(folder / "raw"), device="cpu").save_pretrained(str(folder / "clip"))
+    path = folder / "clip" / "config.json"
+    told = json.loads(path.read_text()) | {"matryoshka_dimensions": [5, WIDTH]}
+    path.write_text(json.dumps(told))
+    return folder / "clip"
+
+
+@pytest.fixture(scope="session")
+def files(tmp_path_factory) -> Path:
+    """A folder of notes and pictures."""
+    folder = tmp_path_factory.mktemp("files")
+    for name, colour in COLOURS.items():
+        (folder / f"{name}.png").write_bytes(png(colour, (67, 53)))
+        (folder / f"{name}.md").write_text(
+            f"# {name} things\n\nThe {name} car has {len(name)} wheels. It is parked outside.\n"
+        )
+    return folder
+
+
+@pytest.fixture(scope="session")
+def library(tmp_path_factory, embedder, files) -> Path:
+    """What `chiasm index` makes of them."""
+    place = tmp_path_factory.mktemp("libraries") / "library"
+    with Library.create(place, embedder=str(embedder)) as made:
+        made.index(files, options=Options(ocr=False), workers=0)
+    return place
+
+
+@pytest.fixture(scope="session")
+def services(checkpoint, library) -> Services:
+    return opened(Settings(max_new=7), model=str(checkpoint), library=str(library))
 
 
 @pytest.fixture(scope="session")

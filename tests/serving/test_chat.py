@@ -2,14 +2,17 @@
 
 import json
 
+import httpx
 import pytest
 from openai import BadRequestError, NotFoundError
-from tests.serving.conftest import COLOURS, CONTEXT, QUESTION, complaint, png, uri
+from tests.serving.conftest import COLOURS, CONTEXT, QUESTION, complaint, png, served, uri
 
 from chiasm.answering.ask import Asker
 from chiasm.data.example import Example, Turn
 from chiasm.data.media import read_image
 from chiasm.decoding import Sampling, generate
+from chiasm.serving.services import Services
+from chiasm.serving.settings import Settings
 
 
 def said(chatter, question, *pictures: bytes, **how) -> str:
@@ -43,7 +46,7 @@ def test_asker_says_in_steps_what_generation_gives_at_once(chatter):
 
 
 def test_the_model_is_listed(client):
-    assert [one.id for one in client.models.list()] == ["tiny"]
+    assert [one.id for one in client.models.list()] == ["tiny", "clip"]
     assert client.models.retrieve("tiny").id == "tiny"
     with pytest.raises(NotFoundError, match="tiny"):
         client.models.retrieve("large")
@@ -138,6 +141,12 @@ def test_an_answer_is_as_long_as_asked_by_default_as_the_server_says(client):
         asked(client, "what color? " * 400, stream=True)
 
 
+def spoken(data: str, kind: str = "wav") -> dict:
+    """A message that holds a recording."""
+    part = {"type": "input_audio", "input_audio": {"data": data, "format": kind}}
+    return {"messages": [{"role": "user", "content": [part]}]}
+
+
 REFUSED = {
     "unknown field": ({"logit_bias": {"5": 1}}, "logit_bias"),
     "no messages": ({"messages": []}, "messages"),
@@ -157,19 +166,9 @@ REFUSED = {
     "several": ({"n": 2}, "n:"),
     "seed": ({"seed": 2**70}, "seed"),
     "two lengths": ({"max_tokens": 3, "max_completion_tokens": 4}, "not both"),
-    "speech": (
-        {
-            "messages": [
-                {
-                    "role": "user",
-                    "content": [
-                        {"type": "input_audio", "input_audio": {"data": "AAAA", "format": "wav"}}
-                    ],
-                }
-            ]
-        },
-        "transcribes no speech",
-    ),
+    "no base64": (spoken("??"), "base64"),
+    "no sound": (spoken("AAAA"), "no sound"),
+    "no such format": (spoken("AAAA", "exe"), "format"),
 }
 
 
@@ -220,3 +219,10 @@ def test_events_are_whole(plain):
     events = [line.removeprefix("data: ") for line in answer.text.split("\n\n") if line]
     assert events[-1] == "[DONE]"
     assert json.loads(events[0])["choices"][0]["delta"]["role"] == "assistant"
+
+
+def test_without_what_hears_speech_is_refused(chatter):
+    with served(Services.start(Settings(), chatter=chatter)) as address:
+        request = {"model": "tiny", **spoken("AAAA")}
+        answer = httpx.post(f"{address}/v1/chat/completions", json=request)
+        assert answer.status_code == 400 and "chiasm[speech]" in complaint(answer)

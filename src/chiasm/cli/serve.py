@@ -21,7 +21,10 @@ def serve(
     ] = "127.0.0.1",
     port: Annotated[int, typer.Option(help="0 takes any that is free.", min=0, max=65535)] = 8000,
     token: Annotated[
-        str, typer.Option(help="What clients must bring, and the page's password.", envvar="CHIASM_TOKEN")
+        str,
+        typer.Option(
+            help="What clients must bring, and the page's password.", envvar="CHIASM_TOKEN"
+        ),
     ] = "",
     allow_remote: Annotated[
         bool,

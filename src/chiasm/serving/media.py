@@ -25,7 +25,8 @@ AT_ONCE = 2
 class Transcribes(Protocol):
     """Whatever writes down speech."""
 
-    name: str
+    @property
+    def name(self) -> str: ...
 
     def transcribe(self, recording: bytes) -> str:
         """What is said.
