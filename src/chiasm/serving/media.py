@@ -77,7 +77,10 @@ class MediaReader:
 
     def picture(self, source: str) -> Seen:
         """One picture, RGB and upright."""
-        data = self.bytes_of(source)
+        return self.decoded(self.bytes_of(source))
+
+    def decoded(self, data: bytes) -> Seen:
+        """The same of its encoded bytes."""
         cap = self.settings.max_pixels
 
         def read() -> Seen:
