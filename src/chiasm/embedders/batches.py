@@ -34,6 +34,8 @@ class Task:
     instruction: str = ""
     document_instruction: str = ""
     weight: float = 1.0
+    about: Modality = Modality.IMAGE
+    """Which part of a document of several modalities it asks about."""
 
     def asks(self, pair: PairLike, turn: int, number: int) -> Content:
         """The query of a pair in an epoch; `number` is the task's."""

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any
 
 import torch
 from jaxtyping import Int
@@ -19,7 +19,10 @@ from chiasm.spec.embedder import EmbedderAnswers
 
 @dataclass(frozen=True)
 class Given:
-    """A batch as the towers take it: by tower the items that have something for it, and what."""
+    """A batch as the towers take it: by tower the items that have something for it, and what.
+
+    What a frozen tower saw earlier may stand for its inputs, as `States`.
+    """
 
     count: int
     inputs: Mapping[str, tuple[Int[Tensor, " own"], Any]]
@@ -72,7 +75,7 @@ class EmbedderModel(nn.Module):
             width = tower.encoder.width
             self.encoders[tower.name] = tower.encoder.build(words.get(tower.name))
             self.reducers[tower.name] = tower.reduce.build(width)
-            self.projections[tower.name] = tower.project.build(width)
+            self.projections[tower.name] = tower.project.build(tower.reduce.width(width))
         widths = {tower.name: tower.width for tower in towers}
         self.fusion = answers.fuse.build(widths)
         fused = answers.fuse.width(widths)
@@ -87,18 +90,20 @@ class EmbedderModel(nn.Module):
     def forward(self, batch: Given) -> Read:
         """What every stage made of the batch."""
         seen: dict[str, States] = {}
+        reduced: dict[str, States] = {}
         made: dict[str, States] = {}
         for name, (at, inputs) in batch.inputs.items():
-            encoded = cast(States, self.encoders[name](inputs))
-            own = self.projections[name](self.reducers[name](encoded))
+            encoded = inputs if isinstance(inputs, States) else self.encoders[name](inputs)
+            fewer = self.reducers[name](encoded)
             seen[name] = placed(encoded, at, batch.count)
-            made[name] = placed(own, at, batch.count)
+            reduced[name] = placed(fewer, at, batch.count)
+            made[name] = placed(self.projections[name](fewer), at, batch.count)
         fused = self.fusion(made, seen)
         outputs = tuple(
             output.gives.give(stage(fused))
             for output, stage in zip(self.answers.outputs, self.outputs, strict=True)
         )
-        return Read(seen=seen, made=made, outputs=outputs)
+        return Read(seen=seen, reduced=reduced, made=made, outputs=outputs)
 
     @torch.inference_mode()
     def scores(self, queries: Embedding, documents: Embedding) -> Tensor:

@@ -45,10 +45,15 @@ def pairs_named(name: str, split: str) -> Sequence[PairLike]:
     """
     examples = data.load(name, split).examples
     found = [
-        CaptionedPicture(one.id, one.turns[0].answer, one.images[0], (one.turns[0].answer,))
+        CaptionedPicture(one.id, _first(said), one.images[0], (said,))
         for one in examples
-        if one.images and one.turns[0].answer
+        if one.images and (said := one.turns[0].answer)
     ]
     if not found:
         raise Misuse(f"{name} ({split}) has no picture that is described; choose another --data")
     return found
+
+
+def _first(text: str) -> str:
+    """What a list of things begins with."""
+    return text.split(",")[0].split(" and ")[0]

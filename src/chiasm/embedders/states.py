@@ -87,6 +87,8 @@ class Read:
 
     seen: dict[str, States]
     """By tower, as encoded."""
+    reduced: dict[str, States]
+    """By tower, after its reduction."""
     made: dict[str, States]
     """By tower, reduced and projected."""
     outputs: tuple[Embedding, ...]

@@ -4,6 +4,7 @@ import math
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from torch.optim import AdamW
 from chiasm.data.blocks import Blocks
 from chiasm.embedders.building import BuiltEmbedder
 from chiasm.embedders.contents import Content
+from chiasm.embedders.frozen import Kept
 from chiasm.embedders.mining import Sample, mine
 from chiasm.embedders.model import learns
 from chiasm.embedders.pairs import PairLike
@@ -42,6 +44,8 @@ class Taken:
     """Number of the pair behind each document; pairs of equal documents share one."""
     groups: Tensor
     kinds: Tensor
+    about: Tensor
+    """The modality of each query's document that it asks about."""
     ids: list[str]
 
 
@@ -78,6 +82,11 @@ class Teacher:
         self.display.close()
         self.embedder.model.eval()
 
+    @cached_property
+    def _groups(self) -> dict[str, int]:
+        """A number for each group of the pairs."""
+        return {one: n for n, one in enumerate(sorted({pair.group for pair in self.pairs}))}
+
     def _lengths(self, stages: Sequence[Stage]) -> list[int] | None:
         if self.budget.samples is None:
             return None
@@ -98,7 +107,7 @@ class Teacher:
         mined = None
         if batches.negatives and at >= batches.mined_from:
             mined = mine(self.embedder, self.pairs, self.seed)
-        batches_of = self._batches(at, stage, mined)
+        batches_of, kept = self._batches(at, stage, mined), Kept(self.embedder)
         while True:
             started = time.perf_counter()
             progress = (
@@ -111,7 +120,7 @@ class Teacher:
                 return
             rate = set_rate(adam, stage, chosen.within(at, progress))
             taken = next(batches_of)
-            losses, norm = self._step(stage, taken, adam)
+            losses, norm = self._step(stage, taken, adam, kept)
             own, self.steps = own + 1, self.steps + 1
             self.samples += len(taken.queries)
             took = time.perf_counter() - started
@@ -165,9 +174,7 @@ class Teacher:
         documents = [batches.tasks[task].holds(self.pairs[p], turn, task) for task, p in held]
         alike: dict[Any, int] = {}
         same = [alike.setdefault(content.parts, n) for n, content in enumerate(documents)]
-        groups: dict[str, int] = {}
-        for pair in self.pairs:
-            groups.setdefault(pair.group, len(groups))
+        groups = self._groups
         return Taken(
             queries=queries,
             documents=documents,
@@ -175,15 +182,18 @@ class Teacher:
             held=torch.tensor(same),
             groups=torch.tensor([groups[self.pairs[p].group] for _, p in held]),
             kinds=torch.tensor([content.kind for content in documents]),
+            about=torch.tensor([int(batches.tasks[task].about) for task, _ in batch]),
             ids=[self.pairs[p].id for _, p in batch],
         )
 
-    def _step(self, stage: Stage, taken: Taken, adam: AdamW) -> tuple[dict[str, float], float]:
+    def _step(
+        self, stage: Stage, taken: Taken, adam: AdamW, kept: Kept
+    ) -> tuple[dict[str, float], float]:
         model = self.embedder.model
         adam.zero_grad(set_to_none=True)
         chunk = model.answers.batches.chunk
         if chunk is None:
-            losses = round_losses(self.embedder, taken)
+            losses = round_losses(self.embedder, taken, kept)
             torch.stack([*losses.values()]).sum().backward()
         else:
             losses = {"contrast": chunked(self.embedder, taken, chunk)}
@@ -225,6 +235,7 @@ def round_of(queries: Read, candidates: Read, taken: Taken) -> Round:
         targets=same_items(taken.asked, taken.held).to(device),
         kinds=taken.kinds.to(device),
         groups=taken.groups.to(device),
+        about=taken.about.to(device),
     )
 
 
@@ -234,11 +245,12 @@ def taken_device(read: Read) -> torch.device:
     return (first.mean if hasattr(first, "mean") else first.vectors).device
 
 
-def round_losses(embedder: BuiltEmbedder, taken: Taken) -> dict[str, Tensor]:
-    """The losses of a batch, by name."""
-    model = embedder.model
-    queries = model(embedder.given(taken.queries))
-    candidates = model(embedder.given(taken.documents))
+def round_losses(
+    embedder: BuiltEmbedder, taken: Taken, kept: Kept | None = None
+) -> dict[str, Tensor]:
+    """The losses of a batch, by name; `kept` holds what frozen towers saw."""
+    model, read = embedder.model, embedder.given if kept is None else kept.given
+    queries, candidates = model(read(taken.queries)), model(read(taken.documents))
     return model.judge(round_of(queries, candidates, taken), model.score)
 
 
@@ -258,7 +270,8 @@ def chunked(embedder: BuiltEmbedder, taken: Taken, chunk: int) -> Tensor:
 
     def loss(queries: Tensor, documents: Tensor) -> Tensor:
         sides = [
-            Read(seen={}, made={}, outputs=(Single(vectors=one),)) for one in (queries, documents)
+            Read(seen={}, reduced={}, made={}, outputs=(Single(vectors=one),))
+            for one in (queries, documents)
         ]
         losses = model.judge(round_of(*sides, taken), model.score)
         return torch.stack([*losses.values()]).sum()

@@ -26,6 +26,8 @@ class Round:
     """Which modalities each candidate holds, one bit each."""
     groups: Int[Tensor, " candidate"]
     """A class of each candidate, for terms that classify."""
+    about: Int[Tensor, " query"]
+    """The modality of its document that each query asks about."""
 
     @property
     def count(self) -> int:

@@ -56,7 +56,8 @@ class Output:
     gives: Gives
 
     def build(self, width: int) -> nn.Module:
-        return nn.Sequential(self.reduce.build(width), self.project.build(width))
+        reduced = self.reduce.width(width)
+        return nn.Sequential(self.reduce.build(width), self.project.build(reduced))
 
 
 def _one(states: States):

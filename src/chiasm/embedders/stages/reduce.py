@@ -16,6 +16,9 @@ from chiasm.stream import ALL, Permission, Rows
 class EveryToken:
     """The null answer: all of them."""
 
+    def width(self, width: int) -> int:
+        return width
+
     def build(self, width: int) -> nn.Module:
         return nn.Identity()
 
@@ -24,6 +27,9 @@ class EveryToken:
 class FirstToken:
     """The state of the first real token: a class token's."""
 
+    def width(self, width: int) -> int:
+        return width
+
     def build(self, width: int) -> nn.Module:
         return _First()
 
@@ -31,6 +37,9 @@ class FirstToken:
 @dataclass(frozen=True)
 class LastToken:
     """The state of the last real token, on whichever side the padding is."""
+
+    def width(self, width: int) -> int:
+        return width
 
     def build(self, width: int) -> nn.Module:
         return _Last()
@@ -47,6 +56,9 @@ class MeanToken:
     told: bool = True
     among: Rows = ALL
 
+    def width(self, width: int) -> int:
+        return width
+
     def build(self, width: int) -> nn.Module:
         return _Mean(self)
 
@@ -62,6 +74,9 @@ class LatentAttention:
     latents: int
     heads: int
     multiple: int = 4
+
+    def width(self, width: int) -> int:
+        return width
 
     def build(self, width: int) -> nn.Module:
         return _Latents(self, width)

@@ -54,4 +54,4 @@ class Tower:
     @property
     def width(self) -> int:
         """Of what comes out."""
-        return self.project.width(self.encoder.width)
+        return self.project.width(self.reduce.width(self.encoder.width))
