@@ -1,5 +1,6 @@
-"""A small folder, a library of it, and all that a library holds."""
+"""A small folder, a library of it, and whether two libraries hold the same."""
 
+import numpy as np
 import pytest
 from tests.cli.conftest import checkpoint  # noqa: F401
 
@@ -7,6 +8,7 @@ from chiasm.embedders.named import named
 from chiasm.ingestion import Options
 from chiasm.library import Library
 from chiasm.library.vectors import Vectors
+from chiasm.retrieval.store import Column
 from chiasm.retrieval.where import Compare
 
 PLAIN = Options(ocr=False)
@@ -56,14 +58,21 @@ def index(library, folder, options=PLAIN):
     return library.index(folder, options=options, workers=0)
 
 
-def held(library):
-    """Every row by id: the unit and its vectors, as bytes."""
+def assert_same(one, other):
+    """Two libraries hold equal units, and vectors that differ by rounding at most."""
+    theirs = {row.unit.id: row for row in _rows(other)}
+    ours = {row.unit.id: row for row in _rows(one)}
+    assert {row.unit for row in ours.values()} == {row.unit for row in theirs.values()}
+    for name, row in ours.items():
+        for column in Column:
+            mine, wanted = getattr(row, column), getattr(theirs[name], column)
+            assert (mine is None) == (wanted is None)
+            if mine is not None:
+                # Batches of other lengths round otherwise.
+                np.testing.assert_allclose(mine, wanted, atol=1e-5)
+
+
+def _rows(library):
     rows = library.store.select(Compare("path", "!=", ""))
-    return {
-        row.unit.id: (
-            row.unit,
-            None if row.words is None else row.words.round(4).tobytes(),
-            None if row.picture is None else row.picture.round(4).tobytes(),
-        )
-        for row in rows
-    }
+    assert len({row.unit.id for row in rows}) == len(rows)
+    return rows

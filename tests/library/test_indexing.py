@@ -6,7 +6,7 @@ import os
 
 import pytest
 from PIL import Image
-from tests.library.conftest import PLAIN, held, index
+from tests.library.conftest import PLAIN, assert_same, index
 
 from chiasm.errors import ChiasmError, Misuse
 from chiasm.ingestion import Options
@@ -39,7 +39,7 @@ def assert_as_new(library, folder, made, options=PLAIN):
     assert changes(report) == (0, report.unchanged, 0, 0)
     new = made(f"new {len(list(library.location.parent.iterdir()))}")
     index(new, folder, options)
-    assert held(library) == held(new)
+    assert_same(library, new)
 
 
 def test_nothing_changed(library, folder, made):
@@ -166,7 +166,7 @@ def test_the_library_may_lie_in_the_folder(made, folder):
 def test_one_library_one_folder_which_may_move(library, folder, tmp_path):
     other = tmp_path / "other"
     other.mkdir()
-    with pytest.raises(Misuse, match="holds the files of .*folder, not of .*other"):
+    with pytest.raises(Misuse, match=r"holds the files of .*folder, not of .*other"):
         index(library, other)
     assert len(library.store.files()) == 4
     folder.rename(tmp_path / "renamed")
@@ -178,7 +178,8 @@ def test_readings_in_other_processes_are_the_same(made, folder):
     here, apart = made("here"), made("apart")
     index(here, folder)
     report = apart.index(folder, options=PLAIN, workers=2)
-    assert changes(report) == (4, 0, 0, 0) and held(apart) == held(here)
+    assert changes(report) == (4, 0, 0, 0)
+    assert_same(apart, here)
 
 
 def test_opening_and_creating(tmp_path, made, folder):

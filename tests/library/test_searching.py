@@ -69,8 +69,11 @@ def test_a_query_is_the_unit_sum_of_its_weighted_parts(store, vectors, minilm):
         ),
         like=(("pump", 0.3),),
     )
-    wanted = minilm.embed([Item(text="a sleeping animal")], role=Role.QUERY).unit().vectors[0] * 2
-    wanted -= minilm.embed([Item(text="dog")], role=Role.QUERY).unit().vectors[0] * 0.7
+    animal, dog = (
+        minilm.embed([Item(text=text)], role=Role.QUERY).unit()[0]
+        for text in ("a sleeping animal", "dog")
+    )
+    wanted = 2 * animal - 0.7 * dog
     wanted += torch.from_numpy(store.rows["pump"].words) * 0.3
     wanted = (wanted / wanted.norm()).numpy()
     np.testing.assert_allclose(composed(store, vectors, asked), wanted, atol=1e-5)
@@ -134,8 +137,18 @@ def test_pictures_and_words_in_one_space(tmp_path):
     store = Listed()
     rows = vectors.rows(
         [
-            unit("rose", kind=Kind.IMAGE, picture=stored(Image.new("RGB", (32, 32), "red"))),
-            unit("leaf", kind=Kind.IMAGE, picture=stored(Image.new("RGB", (32, 32), "lime"))),
+            unit(
+                "rose",
+                title="red rose",
+                kind=Kind.IMAGE,
+                picture=stored(Image.new("RGB", (32, 32), "red")),
+            ),
+            unit(
+                "leaf",
+                title="green leaf",
+                kind=Kind.IMAGE,
+                picture=stored(Image.new("RGB", (32, 32), "lime")),
+            ),
             unit("words", text="red red red"),
         ]
     )
@@ -147,8 +160,9 @@ def test_pictures_and_words_in_one_space(tmp_path):
     shown = Part(item=Item(image=Image.new("RGB", (32, 32), "lime")))
     found = rankings(store, vectors, Query(parts=(shown,)), 5)
     assert found["picture"][0][0] == "leaf" and "bm25" not in found
-    hits = search(store, vectors, query(like=(("rose", 1.0),)), None, 0)
-    assert ids(hits)[0] == "words"
+    like = composed(store, vectors, query(like=(("rose", 1.0),)))
+    wanted = rows[0].words + rows[0].picture
+    np.testing.assert_allclose(like, wanted / np.linalg.norm(wanted), atol=1e-6)
 
 
 def test_an_embedder_of_many_vectors(minilm):
