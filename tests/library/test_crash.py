@@ -6,7 +6,7 @@ import subprocess
 import sys
 
 import pytest
-from tests.library.conftest import index
+from tests.library.conftest import assert_same, index
 
 from chiasm.library import Library
 
