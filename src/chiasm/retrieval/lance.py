@@ -42,6 +42,8 @@ ASKED_AT_ONCE = 1000
 """Ids of one request."""
 ATTEMPTS = 8
 """Of a write that others overtake."""
+OVERTAKEN = ("conflict", "concurrent", "already exists")
+"""What Lance's errors say of such a write; it has no class for them."""
 OLD = timedelta(hours=1)
 """How long a version that nobody should still read is kept."""
 T = TypeVar("T")
@@ -256,8 +258,8 @@ class Lance:
             try:
                 found = write()
             except (RuntimeError, OSError, ValueError) as error:
-                told = str(error).lower()
-                if attempt == ATTEMPTS or not ("conflict" in told or "concurrent" in told):
+                overtaken = any(word in str(error).lower() for word in OVERTAKEN)
+                if attempt == ATTEMPTS or not overtaken:
                     raise ChiasmError(f"{self.table.uri}: not written: {_line(error)}") from error
                 sleep(random.uniform(0, 0.05 * 2**attempt))
             else:
