@@ -24,9 +24,10 @@ def render_chat(
     """The ids of a prompt up to where its last answer begins, in the template's own words.
 
     Images stand where the turns' places say, by default before the first question. An image token
-    typed by the user is refused: the template could not tell it from an image.
+    typed by the user is refused: the template could not tell it from an image. Without an image
+    token, what is said stands as plain words: templates of language models know no parts.
     """
-    if any(image_token in turn.question + turn.answer for turn in turns):
+    if image_token and any(image_token in turn.question + turn.answer for turn in turns):
         raise Misuse(f"the question holds {image_token}, which stands for an image; leave it out")
     messages: list[dict[str, Any]] = []
     if system:
@@ -36,8 +37,10 @@ def render_chat(
         if number < len(turns) - 1:
             answer = [{"type": "text", "text": turn.answer}]
             messages.append({"role": "assistant", "content": answer})
+    if not image_token:
+        messages = [{**one, "content": _plain(one["content"])} for one in messages]
     text = tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=True)
-    parts = str(text).split(image_token)
+    parts = str(text).split(image_token) if image_token else [str(text)]
     if len(parts) != len(images) + 1:
         raise ChiasmError(
             f"the folder's chat template writes {len(parts) - 1} places for {len(images)} images; "
@@ -54,6 +57,10 @@ def render_chat(
         if ids:
             out.append(Rendered(ids, Role.USER, False, None, 0))
     return out
+
+
+def _plain(content: Sequence[dict[str, Any]]) -> str:
+    return "".join(part.get("text", "") for part in content)
 
 
 def _content(question: str, places: Sequence[int]) -> list[dict[str, Any]]:
