@@ -1,5 +1,6 @@
 """A library: a folder that holds what was made of another folder's files, to search in."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
@@ -17,7 +18,8 @@ from chiasm.library.vectors import Vectors
 from chiasm.retrieval.embedder import Embedder
 from chiasm.retrieval.query import Query
 from chiasm.retrieval.store import Store
-from chiasm.retrieval.unit import Hit
+from chiasm.retrieval.unit import Hit, Unit
+from chiasm.retrieval.where import Where
 
 STORE = "store"
 
@@ -143,6 +145,14 @@ class Library:
                 that takes none, an unknown unit.
         """
         return search(self.store, self.vectors, query, reranker, rerank)
+
+    def units(self, ids: Sequence[str]) -> list[Unit]:
+        """In the order of `ids`; ids that are not there are left out."""
+        return self.store.units(ids)
+
+    def count(self, where: Where | None = None) -> int:
+        """How many units a filter selects."""
+        return self.store.count(where)
 
     def belongs_to(self, folder: Path) -> None:
         """Note whose files it holds.
