@@ -1,12 +1,14 @@
 """Prompts in the words of a transformers folder's own chat template."""
 
 from collections.abc import Sequence, Sized
+from itertools import pairwise
 from typing import Any
 
 from transformers import PreTrainedTokenizerBase
 
 from chiasm.data.example import Turn
 from chiasm.data.render import Rendered
+from chiasm.data.template import spread
 from chiasm.errors import ChiasmError, Misuse
 from chiasm.stream.identity import Role
 
@@ -21,18 +23,16 @@ def render_chat(
 ) -> list[Rendered]:
     """The ids of a prompt up to where its last answer begins, in the template's own words.
 
-    Images stand before the first question. An image token typed by the user is refused: the
-    template could not tell it from an image.
+    Images stand where the turns' places say, by default before the first question. An image token
+    typed by the user is refused: the template could not tell it from an image.
     """
     if any(image_token in turn.question + turn.answer for turn in turns):
         raise Misuse(f"the question holds {image_token}, which stands for an image; leave it out")
     messages: list[dict[str, Any]] = []
     if system:
         messages.append({"role": "system", "content": [{"type": "text", "text": system}]})
-    for number, turn in enumerate(turns):
-        shown = [{"type": "image"}] * (len(images) if number == 0 else 0)
-        said = {"type": "text", "text": turn.question}
-        messages.append({"role": "user", "content": [*shown, said]})
+    for number, (turn, places) in enumerate(zip(turns, spread(len(images), turns), strict=True)):
+        messages.append({"role": "user", "content": _content(turn.question, places)})
         if number < len(turns) - 1:
             answer = [{"type": "text", "text": turn.answer}]
             messages.append({"role": "assistant", "content": answer})
@@ -54,3 +54,13 @@ def render_chat(
         if ids:
             out.append(Rendered(ids, Role.USER, False, None, 0))
     return out
+
+
+def _content(question: str, places: Sequence[int]) -> list[dict[str, Any]]:
+    """A question's parts, its images among them."""
+    out: list[dict[str, Any]] = []
+    for start, end in pairwise((0, *places, len(question))):
+        if question[start:end]:
+            out.append({"type": "text", "text": question[start:end]})
+        out.append({"type": "image"})
+    return out[:-1]

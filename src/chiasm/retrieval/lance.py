@@ -190,13 +190,11 @@ class Lance:
         return _found(query, "_distance", where, lambda distance: 1.0 - distance)
 
     def matching(self, words: str, k: int, where: Where | None = None) -> list[Found]:
-        from lancedb.query import MatchQuery
-
         check_count(k)
         asked = sorted(set(terms(words)))
         if not asked:
             return []
-        query = self.table.search(MatchQuery(" ".join(asked), "terms"), query_type="fts")
+        query = self.table.search(" ".join(asked), query_type="fts", fts_columns="terms")
         if where is None or self._indexed("terms"):
             return _found(query.limit(k), "_score", where, float)
         # Without an index, only what the filter selects would be counted.

@@ -25,6 +25,8 @@ class SentenceModel:
     model: Any
     many: bool
     """Whether an item becomes many vectors."""
+    widths: tuple[int, ...] = ()
+    """How many first entries are useful by themselves, where nested training says so."""
 
     @classmethod
     def open(cls, folder: Path, *, device: str = "cpu") -> "SentenceModel":
@@ -44,7 +46,7 @@ class SentenceModel:
         saved = json.loads(config.read_text(encoding="utf-8")) if config.is_file() else {}
         many = saved.get("model_type") == MANY
         kind = getattr(sentence_transformers, MANY if many else "SentenceTransformer")
-        return cls(kind(str(folder), device=device), many)
+        return cls(kind(str(folder), device=device), many, _nested(folder))
 
     @torch.inference_mode()
     def embed(
@@ -67,12 +69,33 @@ class SentenceModel:
                 raise Misuse(f"{one.modality} given to a model that takes {known}")
         encode = getattr(self.model, f"encode_{role}")
         told = {"prompt": instruction} if instruction else {}
-        given = [_given(one) for one in items]
+        found: dict[int, Any] = {}
+        # The library takes one modality at a time.
+        for kind in dict.fromkeys(one.modality for one in items):
+            places = [at for at, one in enumerate(items) if one.modality == kind]
+            given = [_given(items[at]) for at in places]
+            vectors = encode(
+                given, show_progress_bar=False, convert_to_tensor=not self.many, **told
+            )
+            found.update(zip(places, vectors, strict=True))
+        ordered = [found[at].float() for at in range(len(items))]
         if self.many:
-            found = encode(given, show_progress_bar=False, **told)
-            return Multi.of([one.float() for one in found], int(Modality.TEXT))
-        vectors = encode(given, show_progress_bar=False, convert_to_tensor=True, **told)
-        return Single(vectors=vectors.float())
+            return Multi.of(ordered, int(Modality.TEXT))
+        return Single(vectors=torch.stack(ordered))
+
+    def tokens(self, texts: Sequence[str]) -> int:
+        """How many tokens the texts are together, as they are read: cut, with their marks."""
+        if not texts:
+            return 0
+        tokenizer = getattr(self.model.tokenizer, "tokenizer", self.model.tokenizer)
+        return sum(len(ids) for ids in tokenizer(list(texts), truncation=True)["input_ids"])
+
+
+def _nested(folder: Path) -> tuple[int, ...]:
+    """`matryoshka_dimensions` of the folder's configuration, as vLLM reads them too."""
+    config = folder / "config.json"
+    saved = json.loads(config.read_text(encoding="utf-8")) if config.is_file() else {}
+    return tuple(sorted(saved.get("matryoshka_dimensions") or ()))
 
 
 def _modality(item: Item) -> Any:
