@@ -91,6 +91,8 @@ def _speech() -> Path | None:
 def _print(report: "Report", into: Path) -> None:
     from rich.console import Console
 
+    from chiasm.data.source import printable
+
     changes = {
         "read": report.read,
         "unchanged": report.unchanged,
@@ -108,7 +110,7 @@ def _print(report: "Report", into: Path) -> None:
             continue
         errors.print(f"{title}:")
         for path, reason in lines[:_LISTED]:
-            errors.print(f"  {path}: {reason}")
+            errors.print(f"  {printable(path)}: {printable(reason)}")
         if len(lines) > _LISTED:
             errors.print(f"  and {len(lines) - _LISTED:,} more; --json lists all of them")
 

@@ -14,7 +14,9 @@ from chiasm.cli.cost import cost
 from chiasm.cli.explain import explain
 from chiasm.cli.fit import fit
 from chiasm.cli.generate import generate
+from chiasm.cli.index import index
 from chiasm.cli.parity import parity
+from chiasm.cli.search import search
 from chiasm.cli.show import show
 from chiasm.cli.systems import systems
 from chiasm.cli.train import train
@@ -27,6 +29,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 for verb in (systems, show, explain, cost, fit, train, compare, compress, ask, generate, parity):
+    app.command()(verb)
+for verb in (index, search):
     app.command()(verb)
 app.add_typer(weights.app, name="weights")
 app.add_typer(data.app, name="data")

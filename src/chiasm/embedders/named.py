@@ -3,6 +3,8 @@
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+from transformers.utils import logging
+
 from chiasm import weights
 from chiasm.errors import Misuse
 from chiasm.retrieval.embedder import Embedder
@@ -26,6 +28,8 @@ def named(name: str) -> Embedder:
         Misuse: neither.
         ChiasmError: its weights are not in the cache, or cannot be read.
     """
+    # A model of a second is no long work.
+    logging.disable_progress_bar()
     if name in NAMES:
         return NAMES[name]()
     folder = Path(name).expanduser()

@@ -46,8 +46,8 @@ def units_of(
 ) -> tuple[Unit, ...]:
     """A `SECTION` for each heading's words, in several if they are long, and a `FIGURE` a picture.
 
-    A section's text says where each figure stands, and its metadata `figures` lists their ids. A
-    figure's metadata names its `section`.
+    A section's text says where each figure stands, its metadata `figures` lists their ids, and its
+    picture is the first one's. A figure's metadata names its `section`.
     """
     builder = _Builder(file, title, format, version)
     for block in blocks:
@@ -126,6 +126,7 @@ class _Builder:
             title=self._heading,
             text="\n\n".join(span.text for span in section.spans),
             spans=tuple(section.spans),
+            picture=self._pending[0].picture if self._pending else None,
             metadata={
                 "format": self._format,
                 "section": self._sections,

@@ -29,7 +29,7 @@ class Pictures:
         """The notes, the pictures on the network as one."""
         if not self._remote:
             return tuple(self.notes)
-        return (*self.notes, f"{self._remote} pictures on a network are not fetched")
+        return (*self.notes, f"pictures on a network, not fetched: {self._remote}")
 
     def read(self, source: str) -> tuple[Image.Image, str] | None:
         """The picture and its path in the folder, or None where there is nothing to show."""

@@ -1,5 +1,6 @@
 """Many files read in several processes, so that none can take the others down."""
 
+import math
 import os
 import signal
 import subprocess
@@ -36,11 +37,14 @@ def readings(
             working[worker.tells] = worker
         while working:
             soonest = min(worker.until for worker in working.values())
-            ready = wait(list(working), timeout=max(0.0, soonest - time.monotonic()))
+            left = None if soonest == math.inf else max(0.0, soonest - time.monotonic())
+            ready = wait(list(working), timeout=left)
             late = [one for one in working.values() if one.until <= time.monotonic()]
             for worker in [working[one] for one in ready if isinstance(one, Connection)] or late:
                 file = worker.file
                 reading = worker.reading() if worker.tells in ready else worker.given_up()
+                if reading is None:
+                    continue
                 if worker.alive and waiting:
                     worker.give(waiting.pop(), options)
                 else:
@@ -76,20 +80,31 @@ class _Worker:
         self._process.stdin.close()
         self._process.stdout.close()
         self.alive = True
+        self.ready = False
         self.give(file, options)
 
     def give(self, file: File, options: Options) -> None:
         self.file = file
-        self.until = time.monotonic() + PATIENCE + file.size / PACE
+        self._begin()
         try:
             self._told.send((file, options))
         except BrokenPipeError:
             # It has died already; `reading` will find out.
             return
 
-    def reading(self) -> Reading:
+    def _begin(self) -> None:
+        """How long it may take; starting takes as long as it takes."""
+        spent = PATIENCE + self.file.size / PACE
+        self.until = time.monotonic() + spent if self.ready else math.inf
+
+    def reading(self) -> Reading | None:
+        """What it tells; None when it has only just become ready."""
         try:
-            return self.tells.recv()
+            told = self.tells.recv()
+            if told is None:
+                self.ready = True
+                self._begin()
+            return told
         except (EOFError, OSError):
             self.alive = False
             return Reading(notes=(f"its reader died ({self._how()}): not read",))

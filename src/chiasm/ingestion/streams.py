@@ -93,7 +93,7 @@ def windows(container: Any, most: float) -> Iterator[tuple[float, np.ndarray]]:
 def frames(
     container: Any, *, every: float, most: float, pixels: int, side: int
 ) -> Iterator[tuple[float, Image.Image]]:
-    """A frame at least every so many seconds, shrunk to `side`, with its second.
+    """The first frame of every stretch of so many seconds, shrunk to `side`, with its second.
 
     Raises:
         ChiasmError: frames of more pixels than the cap.
@@ -116,7 +116,7 @@ def frames(
             last = now
             if now < due:
                 continue
-            due = now + every
+            due = (now // every + 1) * every
             scale = min(side / max(frame.width, frame.height), 1.0)
             size = (max(round(frame.width * scale), 1), max(round(frame.height * scale), 1))
             small = frame.reformat(width=size[0], height=size[1], format="rgb24")

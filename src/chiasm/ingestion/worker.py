@@ -17,6 +17,8 @@ def main() -> None:
     tells = Connection(os.dup(sys.stdout.fileno()), readable=False)
     # What decoders print must not come between readings.
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    # Ready: from now on its time counts.
+    tells.send(None)
     while True:
         try:
             file, options = told.recv()

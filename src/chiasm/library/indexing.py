@@ -127,7 +127,7 @@ class _Indexing:
         the next run forgets the one whose file is gone.
         """
         store = self.library.store
-        rows = store.rows(Compare("path", "=", old))
+        rows = store.select(Compare("path", "=", old))
         units = moved([row.unit for row in rows], file)
         new = [
             replace(row, unit=unit)

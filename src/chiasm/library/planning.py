@@ -68,8 +68,8 @@ def _before(file: File, key: str, gone: Sequence[str], entries: Mapping[str, Ent
     """
     for path in gone:
         entry = entries.get(path)
-        alike = entry is not None and (entry.file, entry.key) == (file.sha256, key)
-        named_alike = PurePosixPath(path).suffix == PurePosixPath(file.path).suffix
-        if alike and named_alike and not entry.beside:
+        if entry is None or entry.beside or (entry.file, entry.key) != (file.sha256, key):
+            continue
+        if PurePosixPath(path).suffix == PurePosixPath(file.path).suffix:
             return path
     return None

@@ -22,6 +22,7 @@ from chiasm.errors import ChiasmError, Misuse
 from chiasm.retrieval.durable import Durable
 from chiasm.retrieval.lance_rows import (
     base_schema,
+    from_arrow,
     to_arrow,
     token_settings,
     vector_fields,
@@ -166,6 +167,9 @@ class Lance:
                 found[unit.id] = unit
         return [found[one] for one in ids if one in found]
 
+    def select(self, where: Where) -> list[Row]:
+        return from_arrow(self.table.search().where(sql(where)).to_arrow())
+
     def files(self) -> dict[str, str]:
         read = self.table.search().select(["path", "file"]).to_arrow()
         return dict(zip(read["path"].to_pylist(), read["file"].to_pylist(), strict=True))
@@ -186,13 +190,11 @@ class Lance:
         return _found(query, "_distance", where, lambda distance: 1.0 - distance)
 
     def matching(self, words: str, k: int, where: Where | None = None) -> list[Found]:
-        from lancedb.query import MatchQuery
-
         check_count(k)
         asked = sorted(set(terms(words)))
         if not asked:
             return []
-        query = self.table.search(MatchQuery(" ".join(asked), "terms"), query_type="fts")
+        query = self.table.search(" ".join(asked), query_type="fts", fts_columns="terms")
         if where is None or self._indexed("terms"):
             return _found(query.limit(k), "_score", where, float)
         # Without an index, only what the filter selects would be counted.

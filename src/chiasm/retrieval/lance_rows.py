@@ -16,10 +16,10 @@ import numpy as np
 
 from chiasm.retrieval.fields import NUMBERS, fields_of
 from chiasm.retrieval.pooled import pooled
-from chiasm.retrieval.record import record
+from chiasm.retrieval.record import from_record, record
 from chiasm.retrieval.rows import Widths
 from chiasm.retrieval.store import Column, Row
-from chiasm.retrieval.stored_tokens import STORAGES, to_bytes
+from chiasm.retrieval.stored_tokens import STORAGES, from_bytes, to_bytes
 from chiasm.retrieval.terms import unit_terms
 
 if TYPE_CHECKING:
@@ -113,7 +113,20 @@ def to_arrow(rows: Sequence[Row], schema: "pa.Schema") -> "pa.Table":
     return pa.table([columns[name] for name in schema.names], schema=made)
 
 
-def _vector(vector: np.ndarray | None) -> np.ndarray | None:
+def from_arrow(table: "pa.Table") -> list[Row]:
+    """What `to_arrow` wrote; tokens come back as they were rounded and pooled."""
+    settings, widths = token_settings(table.schema), widths_of(table.schema)
+    found = []
+    for one in table.to_pylist():
+        tokens = one.get("tokens")
+        if tokens is not None and settings is not None and widths.tokens is not None:
+            tokens = from_bytes(STORAGES[settings[0]], tokens, widths.tokens).numpy()
+        vectors = {str(column): _vector(one.get(str(column))) for column in Column}
+        found.append(Row(unit=from_record(one["record"], one["shown"]), tokens=tokens, **vectors))
+    return found
+
+
+def _vector(vector: Sequence[float] | np.ndarray | None) -> np.ndarray | None:
     return None if vector is None else np.asarray(vector, np.float32)
 
 

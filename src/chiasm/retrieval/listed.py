@@ -38,6 +38,9 @@ class Listed:
     def units(self, ids: Sequence[str]) -> list[Unit]:
         return [self.rows[one].unit for one in ids if one in self.rows]
 
+    def select(self, where: Where) -> list[Row]:
+        return self._chosen(where)
+
     def files(self) -> dict[str, str]:
         return {row.unit.path: row.unit.file for row in self.rows.values()}
 

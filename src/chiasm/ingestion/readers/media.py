@@ -27,7 +27,7 @@ def read(file: File, options: Options) -> Reading:
     with opened(file) as container:
         film = [one for one in container.streams.video if not _cover(one)]
         if not film and not container.streams.audio:
-            raise ChiasmError("holds neither sound nor film")
+            raise ChiasmError("no sound or film that can be read; save or download it again")
         shared, title = _about(file, container)
         if seconds(container) > options.limits.seconds:
             notes.append(

@@ -24,7 +24,7 @@ def read(file: File, options: Options) -> Reading:
     cut = _closed(tree)
     words = tuple(Span(text=text) for text in _words(tree))
     image = read_image(_drawn(tree))
-    notes = (f"{cut} references to other files are not followed",) if cut else ()
+    notes = (f"references to other files, not followed: {cut}",) if cut else ()
     return Reading(
         units=(unit_of(file, image, format="svg", words=words, version=VERSION),), notes=notes
     )
