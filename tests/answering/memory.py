@@ -3,10 +3,12 @@
 import operator
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from functools import cache
+from functools import cache, cached_property
+
+import torch
 
 from chiasm import weights
-from chiasm.retrieval import Embedder, Item, Role, SentenceModel, similarity
+from chiasm.retrieval import Embedder, Embedding, Item, Role, SentenceModel, similarity, take
 from chiasm.retrieval.query import Query
 from chiasm.retrieval.unit import Hit, Kind, Span, Unit
 from chiasm.retrieval.where import All, Among, Any_, Compare, Not, Where
@@ -39,14 +41,18 @@ class Memory:
         kept = [unit for unit in self.held if matches(query.where, unit)]
         if not kept:
             return []
-        texts = [Item(text=f"{one.title}\n{one.text}".strip() or one.path) for one in kept]
-        documents = self.embedder.embed(texts, role=Role.DOCUMENT)
+        documents = take(self.embedded, torch.tensor([self.held.index(one) for one in kept]))
         parts = self.embedder.embed([Item(text=query.words)], role=Role.QUERY)
         scores = similarity(parts, documents)[0].tolist()
         order = sorted(range(len(kept)), key=lambda place: (-scores[place], kept[place].id))
         return [
             Hit(unit=kept[place], score=scores[place], stage="fused") for place in order[: query.k]
         ]
+
+    @cached_property
+    def embedded(self) -> Embedding:
+        texts = [Item(text=f"{one.title}\n{one.text}".strip() or one.path) for one in self.held]
+        return self.embedder.embed(texts, role=Role.DOCUMENT)
 
     def units(self, ids: Sequence[str]) -> list[Unit]:
         known = {unit.id: unit for unit in self.held}

@@ -2,14 +2,15 @@
 
 import hashlib
 import time
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Callable, Mapping, MutableMapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
 
 from chiasm.answering.past import Past
 from chiasm.answering.readers.reader import Reader
 from chiasm.answering.records import (
     Call,
     Cost,
+    Evidence,
     Found,
     Json,
     Media,
@@ -17,9 +18,9 @@ from chiasm.answering.records import (
     Observation,
     Stage,
 )
-from chiasm.answering.requests import Request
+from chiasm.answering.requests import Describe, Request
 from chiasm.answering.searchable import Searchable
-from chiasm.answering.trace import Trace
+from chiasm.answering.trace import Trace, written
 from chiasm.data.media import read_image
 from chiasm.retrieval.embedder import Embedder, Item, Role
 from chiasm.retrieval.query import Part, Query
@@ -36,6 +37,10 @@ class Tools:
     embedder: Embedder
     """Compares questions with passages, titles and pictures."""
     reader: Reader
+    pages: Embedder | None = None
+    """Compares questions with pages by many vectors; without it `embedder` compares them too."""
+    summaries: MutableMapping[str, str] = field(default_factory=dict)
+    """What pictures were said to show, by the reader's name and the picture's digest."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -136,15 +141,37 @@ class Desk:
         def do(tools: Tools) -> tuple[Json, int]:
             parts = [Part(item=Item(text=words))] if words else []
             parts += [Part(item=Item(image=read_image(self._pictures[d]))) for d in images]
-            limits = tuple(one for one in (self._where, where) if one is not None)
-            limit = All(limits) if len(limits) > 1 else next(iter(limits), None)
+            limit = _both(self._where, where)
             hits = tools.library.search(Query(parts=tuple(parts), k=k, where=limit))
             return [
                 {"unit": self._written(hit.unit), "score": hit.score, "stage": hit.stage}
                 for hit in hits
             ], 0
 
-        found = [_candidate(one) for one in self.call("search", arguments, do)]
+        return self._taken_in(self.call("search", arguments, do))
+
+    def lookup(self, ids: Sequence[str]) -> list[Candidate]:
+        """Units by id, with score 1; those that are not there are left out."""
+
+        def do(tools: Tools) -> tuple[Json, int]:
+            units = tools.library.units(ids)
+            return [
+                {"unit": self._written(one), "score": 1.0, "stage": "lookup"} for one in units
+            ], 0
+
+        return self._taken_in(self.call("lookup", {"ids": list(ids)}, do))
+
+    def count(self, where: Where | None = None) -> int:
+        """How many units there are, within what the person filters."""
+
+        def do(tools: Tools) -> tuple[Json, int]:
+            return tools.library.count(_both(self._where, where)), 0
+
+        within = self.trace.asked().where
+        return self.call("count", {"where": _shown(where), "within": within}, do)
+
+    def _taken_in(self, read: Json) -> list[Candidate]:
+        found = [_candidate(one) for one in read]
         for one in found:
             if one.unit.id not in self._units and one.picture is not None:
                 self.trace.append(Media(id=one.unit.id, sha256=one.picture))
@@ -196,6 +223,21 @@ class Desk:
 
         return self.call("reader", arguments, do)
 
+    def summary(self, beside: Evidence) -> str:
+        """What a picture shows, in words; the reader is asked once for each picture."""
+        request, reader = Describe(beside=beside), self.trace.began().reader
+        arguments = {"reader": reader, "prompt": request.prompt(), "picture": beside.picture}
+        key = f"{reader} {hashlib.sha256(written(arguments).encode()).hexdigest()}"
+
+        def do(tools: Tools) -> tuple[Json, int]:
+            if key in tools.summaries:
+                return tools.summaries[key], 0
+            said = tools.reader.ask(request, [self._pictures[d] for d in request.pictures])
+            tools.summaries[key] = said.text
+            return said.text, said.tokens
+
+        return self.call("summary", arguments, do)
+
     def _written(self, unit: Unit) -> Json:
         """A unit as JSON, its picture put aside under its digest."""
         picture = None
@@ -207,6 +249,11 @@ class Desk:
 
 def _shown(where: Where | None) -> str:
     return "" if where is None else str(where)
+
+
+def _both(one: Where | None, other: Where | None) -> Where | None:
+    limits = tuple(limit for limit in (one, other) if limit is not None)
+    return All(limits) if len(limits) > 1 else next(iter(limits), None)
 
 
 def _candidate(read: Mapping[str, Json]) -> Candidate:

@@ -9,7 +9,10 @@ from chiasm.retrieval.unit import Box, Span, Unit
 
 SIZE = 600
 """Characters of a passage (Wiki-LLaVA's)."""
-_SENTENCE = re.compile(r"(?<=[.!?。！？])[\"')\]]*\s+|\s*\n\s*\n\s*")
+_SENTENCE = re.compile(
+    r"""(?<=[.!?])\s+ | (?<=[.!?]["')\]”])\s+ | (?<=[。！？])(?!["'”」]) | \s*\n\s*\n\s*""",
+    re.VERBOSE,
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,6 +31,7 @@ class Passage:
         return Evidence(
             unit=self.unit.id,
             path=self.unit.path,
+            title=self.unit.title,
             page=self.unit.page,
             box=self.box,
             start=self.start,

@@ -1,13 +1,14 @@
 """Pipelines by name: a frozen value each, whose steps run one after the other over one trace."""
 
+import json
 from collections.abc import Callable
-from dataclasses import asdict, is_dataclass
+from dataclasses import asdict, fields
 from itertools import zip_longest
 from typing import Any, ClassVar, Protocol
 
 from chiasm.answering.desk import Desk, Question, Tools
 from chiasm.answering.past import Past
-from chiasm.answering.records import Asked, Began, Call, Record, as_json
+from chiasm.answering.records import Asked, Began, Call, Record, as_json, fits
 from chiasm.answering.steps.step import Step
 from chiasm.answering.trace import Trace, written
 from chiasm.errors import ChiasmError, Misuse
@@ -44,13 +45,31 @@ def pipeline(name: str, **settings: Any) -> Pipeline:
     """The pipeline of this name, its settings the paper's where they are not given.
 
     Raises:
-        Misuse: no such pipeline or setting.
+        Misuse: no such pipeline or setting, or a value that the setting cannot have.
     """
-    made = _PIPELINES.of(name)
+    made: Any = _PIPELINES.of(name)
+    known = {field.name: field.type for field in fields(made)}
+    for setting, value in settings.items():
+        if setting not in known:
+            held = ", ".join(known)
+            raise Misuse(f"{name} has no setting {setting!r}; it has {held}")
+        if not fits(_plain(value), known[setting]) or (type(value) is int and value < 0):
+            raise Misuse(f"{name}: {setting} cannot be {value!r}")
+    built = made(**{setting: _hashable(value) for setting, value in settings.items()})
     try:
-        return made(**settings)
-    except TypeError as error:
-        raise Misuse(f"{name}: {error}") from error
+        built.steps()
+    except ValueError as error:
+        raise Misuse(f"{name}: {error}") from None
+    return built
+
+
+def _plain(value: Any) -> Any:
+    """As JSON reads it back."""
+    return json.loads(json.dumps(value))
+
+
+def _hashable(value: Any) -> Any:
+    return tuple(map(_hashable, value)) if isinstance(value, list | tuple) else value
 
 
 def answer(of: Pipeline, question: Question, tools: Tools) -> Trace:
@@ -102,8 +121,7 @@ def _run(of: Pipeline, desk: Desk, began: Began, asked: Asked) -> None:
 
 
 def _settings(of: Any) -> dict[str, Any]:
-    assert is_dataclass(of) and not isinstance(of, type)
-    return asdict(of)
+    return _plain(asdict(of))
 
 
 def _check_equal(stored: Trace, made: Trace) -> None:

@@ -1,7 +1,7 @@
 """The typed records that a trace is made of, and their JSON."""
 
 from dataclasses import asdict, dataclass, field, fields
-from typing import Any, get_args
+from typing import Any, get_args, get_origin
 
 from chiasm.errors import ChiasmError
 from chiasm.retrieval.unit import Box, Span
@@ -63,6 +63,7 @@ class Evidence:
 
     unit: str
     path: str
+    title: str = ""
     page: int | None = None
     box: Box | None = None
     start: float | None = None
@@ -161,7 +162,7 @@ def _made(kind: type, given: dict[str, Json]) -> Any:
         raise ChiasmError(f"{kind.__name__.lower()} has other fields: {', '.join(odd)} disagree")
     for one in fields(kind):
         value = given[one.name]
-        if not _fits(value, one.type):
+        if not fits(value, one.type):
             raise ChiasmError(
                 f"{kind.__name__.lower()}: field {one.name!r} is {type(value).__name__}, "
                 f"where {getattr(one.type, '__name__', one.type)} belongs"
@@ -175,29 +176,20 @@ def _made(kind: type, given: dict[str, Json]) -> Any:
     return kind(**given)
 
 
-def _fits(value: Json, declared: Any) -> bool:
-    """Whether a value read from JSON can stand for a declared type."""
+def fits(value: Json, declared: Any) -> bool:
+    """Whether a value read from JSON can stand for a declared type; lists stand for tuples."""
     if declared is Json:
         return True
-    options = get_args(declared) if type(None) in get_args(declared) else (declared,)
-    for option in options:
-        origin = getattr(option, "__origin__", option)
-        if origin is tuple:
-            members, inner = get_args(option), value if isinstance(value, list) else None
-            if inner is None:
-                continue
-            if members[-1] is not Ellipsis and len(inner) != len(members):
-                continue
-            allowed = dict if members[0] in (Citation, Span) else _plain(members[0])
-            if all(isinstance(one, allowed) for one in inner):
-                return True
-        elif isinstance(value, bool):
-            if origin is bool:
-                return True
-        elif isinstance(value, _plain(origin)):
-            return True
-    return False
-
-
-def _plain(declared: Any) -> Any:
-    return (int, float) if declared is float else declared
+    if type(None) in get_args(declared):
+        return any(fits(value, option) for option in get_args(declared))
+    origin, members = get_origin(declared) or declared, get_args(declared)
+    if origin is tuple:
+        if not isinstance(value, list):
+            return False
+        each = members[:1] * len(value) if members[-1] is Ellipsis else members
+        return len(each) == len(value) and all(map(fits, value, each))
+    if origin in (Citation, Span):
+        return isinstance(value, dict)
+    if isinstance(value, bool):
+        return origin is bool
+    return isinstance(value, (int, float) if origin is float else origin)

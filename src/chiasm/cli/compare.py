@@ -36,6 +36,7 @@ def compare(
     from chiasm.evaluation.compare import Comparison, compare_systems
     from chiasm.evaluation.table import table
     from chiasm.spec import scale_named
+    from chiasm.spec.embedder import registered_embedders
     from chiasm.training import Budget
 
     given = {"minutes": minutes, "samples": samples, "flops": flops}
@@ -47,6 +48,22 @@ def compare(
     if budget is not None and budget != named[0]:
         raise Misuse(f"--budget {budget} but --{named[0]} is given; give --{budget}")
     screen = console()
+    if all(slug in registered_embedders() for slug in slugs):
+        from chiasm.embedders import comparing
+
+        embedders = comparing.EmbedderComparison(
+            systems=tuple(slugs),
+            scale=scale_named(scale),
+            data=data,
+            budget=Budget(minutes=minutes, samples=samples, flops=flops),
+            seed=seed,
+            threads=threads,
+            limit=limit,
+        )
+        arms = comparing.compare_embedders(embedders, out, tell=screen.print)
+        screen.print(comparing.table(arms), width=max(screen.width, 130), crop=False)
+        screen.print(f"report: {out / comparing.REPORT}")
+        return
     comparison = Comparison(
         systems=tuple(slugs),
         scale=scale_named(scale),

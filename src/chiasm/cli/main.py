@@ -7,6 +7,7 @@ import sys
 import typer
 
 from chiasm.cli import data, weights
+from chiasm.cli.answer import answer
 from chiasm.cli.ask import ask
 from chiasm.cli.compare import compare
 from chiasm.cli.compress import compress
@@ -28,7 +29,10 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-for verb in (systems, show, explain, cost, fit, train, compare, compress, ask, generate, parity):
+for verb in (
+    *(systems, show, explain, cost, fit, train, compare, compress),
+    *(ask, answer, generate, parity),
+):
     app.command()(verb)
 for verb in (index, search):
     app.command()(verb)

@@ -52,10 +52,33 @@ def train(
     Example: chiasm train llava-1.5 --data easy-vqa --minutes 4 --out runs/llava
     """
     from chiasm.spec import scale_named, system
+    from chiasm.spec.embedder import registered_embedders
     from chiasm.training import Budget, Options
     from chiasm.training import train as run
 
-    found, size = system(slug), scale_named(scale)
+    size = scale_named(scale)
+    if slug in registered_embedders():
+        from chiasm.embedders.running import teach
+        from chiasm.errors import Misuse
+
+        given = {"--resume": resume, "--set": settings, "--accumulate": accumulate > 1}
+        for option, value in given.items():
+            if value:
+                raise Misuse(f"{slug} is an embedder, which {option} is not for; leave it out")
+        folder = teach(
+            slug,
+            size,
+            data,
+            Budget(minutes=minutes, samples=samples, flops=flops),
+            out or Path("runs", f"{slug}-{size}"),
+            seed=seed,
+            batch=batch,
+            threads=threads,
+            device=device,
+        )
+        typer.echo(f"{folder} is ready: chiasm.embedders.folder.open_folder opens it")
+        return
+    found = system(slug)
     folder = run(
         found,
         size,

@@ -1,1 +1,1 @@
-"""Embedders: packaged, taught here, or of others, all behind one verb."""
+"""Embedders: published ones as values, how they are taught and judged, and the library's own."""

@@ -25,6 +25,9 @@ ROOMS = (
     "heads",
     "objectives",
     "data.pixels",
+    "embedders.stages",
+    "embedders.batches",
+    "retrieval.mining",
 )
 """Where answers live. No other module is ever imported for what a file says."""
 

@@ -50,6 +50,14 @@ SIGLIP_SO400M_384 = TransformersVision(
 )
 """SigLIP SO400M/14 at 384 pixels, its final output: 27 x 27 tokens."""
 
+SIGLIP_SO400M_448 = replace(
+    SIGLIP_SO400M_384,
+    settings=tuple(
+        (name, 448 if name == "image_size" else value) for name, value in SIGLIP_SO400M_384.settings
+    ),
+)
+"""The same at 448 pixels: 32 x 32 tokens."""
+
 SIGLIP_SO400M_980 = TransformersVision(
     model_type="idefics2_vision",
     settings=(

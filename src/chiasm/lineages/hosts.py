@@ -280,3 +280,6 @@ OPT_2_7B = learned_places(
     2048,
 )
 """OPT-2.7B (arXiv 2205.01068); its table of places has two unused rows more."""
+
+LLAMA_3_2_3B = replace(LLAMA_3_2_1B, width=3072, depth=28, heads=24, head_width=128)
+"""Llama-3.2-3B's sizes, likewise."""

@@ -69,7 +69,9 @@ def train(
     with claimed(out):
         if finished(out, settings, resume, display):
             return out
-        ready = prepare(chosen, scale, dataset, seed, overrides=overrides, device=_device(device))
+        ready = prepare(
+            chosen, scale, dataset, seed, overrides=overrides, device=device_named(device)
+        )
         trainer = Trainer(
             ready.model,
             dataset,
@@ -129,7 +131,8 @@ def _result(trainer: Trainer) -> dict[str, Any]:
     }
 
 
-def _device(device: str) -> torch.device:
+def device_named(device: str) -> torch.device:
+    """`auto` (a GPU where there is one), `cpu` or `cuda`; Misuse for anything else."""
     if device == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     try:

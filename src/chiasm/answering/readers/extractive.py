@@ -11,6 +11,7 @@ from functools import singledispatchmethod
 
 from chiasm.answering.passages import sentences
 from chiasm.answering.readers.reader import Said
+from chiasm.answering.records import Evidence
 from chiasm.answering.requests import (
     REFUSAL,
     Describe,
@@ -26,10 +27,8 @@ from chiasm.errors import Misuse
 from chiasm.retrieval.embedder import Embedder, Item, Role
 from chiasm.retrieval.similarity import similarity
 
-THRESHOLD = 1.0
-"""Fit below which there is no answer."""
-WEIGHT = 1.0
-"""Of the question's words that a sentence holds, against the cosine."""
+THRESHOLD = 1.24
+"""Fit below which there is no answer: measured by `benchmarks/answer_threshold.py`."""
 _NUMBER_WORDS = (
     *("zero", "one", "two", "three", "four", "five", "six"),
     *("seven", "eight", "nine", "ten", "eleven", "twelve"),
@@ -39,7 +38,9 @@ _EARLIER_NUMBER = re.compile(rf"\b(\d+|{'|'.join(_NUMBER_WORDS)}|no|an?)\s+(?:\w
 
 @dataclass(frozen=True)
 class Extractive:
-    """fit(question, sentence) = cosine + `WEIGHT` share of the question's words in the sentence."""
+    """fit(question, sentence) = cosine of the two + the share of the question's words that are
+    among the sentence's own and its document's title; from -1 to 2.
+    """
 
     embedder: Embedder
     threshold: float = THRESHOLD
@@ -56,19 +57,24 @@ class Extractive:
         """
         return Said(text=self._said(request))
 
-    def fits(self, question: str, texts: Sequence[str]) -> list[float]:
-        """The fit of each text; a text without words has none and gets -1."""
-        held = [text for text in texts if text.strip()]
-        if not held:
-            return [-1.0] * len(texts)
+    def fits(self, question: str, sentences: Sequence[tuple[str, str]]) -> list[float]:
+        """The fit of each (title, sentence); none of the sentences may be empty."""
+        if not sentences:
+            return []
         asked = self.embedder.embed([Item(text=question)], role=Role.QUERY)
-        told = self.embedder.embed([Item(text=text) for text in held], role=Role.DOCUMENT)
-        near = iter(similarity(asked, told)[0].tolist())
+        items = [Item(text=sentence) for _, sentence in sentences]
+        near = similarity(asked, self.embedder.embed(items, role=Role.DOCUMENT))[0].tolist()
         wanted = content(question)
         return [
-            next(near) + WEIGHT * share(wanted, content(text)) if text.strip() else -1.0
-            for text in texts
+            cosine + share(wanted, content(f"{title} {sentence}"))
+            for cosine, (title, sentence) in zip(near, sentences, strict=True)
         ]
+
+    def best(self, question: str, of: Evidence) -> float:
+        """The fit of the evidence's best sentence, -1 where it has none."""
+        return max(
+            self.fits(question, [(of.title, one) for one in sentences(of.quote)]), default=-1
+        )
 
     @singledispatchmethod
     def _said(self, request: Request) -> str:
@@ -77,27 +83,25 @@ class Extractive:
     @_said.register
     def _(self, request: Read) -> str:
         parts = [
-            (number, sentence)
+            (number, one.title, sentence)
             for number, one in enumerate(request.evidence, 1)
             for sentence in sentences(one.quote)
         ]
-        fits = self.fits(request.question, [sentence for _, sentence in parts])
+        fits = self.fits(request.question, [(title, sentence) for _, title, sentence in parts])
         if not fits or max(fits) < self.threshold:
             return REFUSAL
-        number, sentence = parts[fits.index(max(fits))]
+        number, _, sentence = parts[fits.index(max(fits))]
         return f"{sentence} [{number}]"
 
     @_said.register
     def _(self, request: Order) -> str:
-        fits = self.fits(request.question, [one.quote for one in request.candidates])
+        fits = [self.best(request.question, one) for one in request.candidates]
         order = sorted(range(len(fits)), key=lambda place: (-fits[place], place))
         return ", ".join(str(place + 1) for place in order)
 
     @_said.register
     def _(self, request: Judge) -> str:
-        parts = sentences(request.candidate.quote)
-        fits = self.fits(request.question, parts)
-        return "yes" if fits and max(fits) >= self.threshold else "no"
+        return "yes" if self.best(request.question, request.candidate) >= self.threshold else "no"
 
     @_said.register
     def _(self, request: Describe) -> str:

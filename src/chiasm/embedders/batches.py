@@ -1,0 +1,98 @@
+"""Which items meet in a batch: tasks, homogeneous blocks, chunks of gradients, hard negatives."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+from chiasm.embedders.contents import Content, Part, shown, words
+from chiasm.embedders.pairs import PairLike
+from chiasm.retrieval.embedder import Role
+from chiasm.stream import Modality
+
+
+class Takes(StrEnum):
+    """A part that a task makes of a pair."""
+
+    PICTURE = "picture"
+    TEXT = "text"
+    """One of its texts, another one each epoch."""
+    OTHER = "other"
+    """The text after that; the same one where there is no other."""
+    SPOKEN = "spoken"
+    """The same as speech: subtitles, a transcript."""
+    WRITTEN = "written"
+    """What it is of, as a document's words: metadata, what stands in a picture."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Task:
+    """What is asked with and what is looked for, and how both are told."""
+
+    name: str
+    query: tuple[Takes, ...]
+    document: tuple[Takes, ...]
+    instruction: str = ""
+    document_instruction: str = ""
+    weight: float = 1.0
+    about: Modality = Modality.IMAGE
+    """Which part of a document of several modalities it asks about."""
+
+    def asks(self, pair: PairLike, turn: int, number: int) -> Content:
+        """The query of a pair in an epoch; `number` is the task's."""
+        parts = parts_of(pair, self.query, turn)
+        return Content(parts=parts, role=Role.QUERY, instruction=self.instruction, task=number)
+
+    def holds(self, pair: PairLike, turn: int, number: int) -> Content:
+        """The document that answers it."""
+        return Content(
+            parts=parts_of(pair, self.document, turn),
+            role=Role.DOCUMENT,
+            instruction=self.document_instruction,
+            task=number,
+        )
+
+
+def parts_of(pair: PairLike, takes: tuple[Takes, ...], turn: int) -> tuple[Part, ...]:
+    """The parts of a pair, in the order asked."""
+    texts = pair.texts
+    made = {
+        Takes.PICTURE: lambda: shown(pair.picture),
+        Takes.TEXT: lambda: words(texts[turn % len(texts)]),
+        Takes.OTHER: lambda: words(texts[(turn + 1) % len(texts)]),
+        Takes.SPOKEN: lambda: words(texts[(turn + 1) % len(texts)], Modality.SPEECH),
+        Takes.WRITTEN: lambda: words(pair.group, Modality.DOCUMENT),
+    }
+    return tuple(made[one]() for one in takes)
+
+
+TEXT_TO_PICTURE = Task(name="text-to-picture", query=(Takes.TEXT,), document=(Takes.PICTURE,))
+PICTURE_TO_TEXT = Task(name="picture-to-text", query=(Takes.PICTURE,), document=(Takes.TEXT,))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Batches:
+    """The tasks by weight; blocks of one task; chunks; negatives that a rule mines.
+
+    A batch is made of blocks of `block` samples, each block of one task (VLM2Vec-V2, arXiv
+    2507.04590); None: the whole batch is one block. With `chunk`, a batch's gradients are computed
+    so many items at a time (GradCache, arXiv 2101.06983). From stage `mined_from` on, each query
+    brings `negatives` documents that `mining` finds with the model as it is when the stage begins.
+    """
+
+    tasks: tuple[Task, ...] = (TEXT_TO_PICTURE,)
+    block: int | None = None
+    chunk: int | None = None
+    mining: Any = None
+    """A rule of `chiasm.retrieval.mining`."""
+    negatives: int = 0
+    mined_from: int = 1
+
+    def __post_init__(self) -> None:
+        if not self.tasks:
+            raise ValueError("batches of no task teach nothing; give at least one")
+        if self.negatives and self.mining is None:
+            raise ValueError(f"{self.negatives} negatives a query, but no rule that mines them")
+
+    @property
+    def task_names(self) -> tuple[str, ...]:
+        return tuple(task.name for task in self.tasks)

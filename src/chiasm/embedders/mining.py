@@ -1,0 +1,49 @@
+"""Hard negatives of a teaching set, found with the embedder as it is."""
+
+from collections.abc import Sequence
+
+import torch
+
+from chiasm.embedders.building import BuiltEmbedder
+from chiasm.embedders.pairs import PairLike
+from chiasm.retrieval.embedding import take
+from chiasm.retrieval.mining import Ranked
+
+ROWS = 256
+"""Queries that are scored at a time."""
+Sample = tuple[int, int]
+"""(task, pair)."""
+
+
+def mine(
+    embedder: BuiltEmbedder, pairs: Sequence[PairLike], seed: int
+) -> dict[Sample, list[Sample]]:
+    """The negatives of each query, among the documents of all tasks: a mixed pool."""
+    batches = embedder.model.answers.batches
+    tasks = range(len(batches.tasks))
+    pool: list[Sample] = [(task, pair) for task in tasks for pair in range(len(pairs))]
+    held = [batches.tasks[task].holds(pairs[pair], 0, task) for task, pair in pool]
+    documents = embedder.embed_contents(held)
+    same: dict[object, int] = {}
+    numbers = torch.tensor([same.setdefault(one.parts, n) for n, one in enumerate(held)])
+    kinds = torch.tensor([one.kind for one in held])
+    found: dict[Sample, list[Sample]] = {}
+    for task in tasks:
+        asked = [batches.tasks[task].asks(pair, 0, task) for pair in pairs]
+        queries = embedder.embed_contents(asked)
+        own = numbers[task * len(pairs) :][: len(pairs)]
+        wanted = kinds[task * len(pairs) :][: len(pairs)]
+        for first in range(0, len(pairs), ROWS):
+            rows = torch.arange(first, min(first + ROWS, len(pairs)))
+            ranked = Ranked(
+                scores=embedder.model.scores(take(queries, rows), documents),
+                right=own[rows, None] == numbers,
+                candidate_kind=kinds,
+                wanted_kind=wanted[rows],
+            )
+            mined = batches.mining.mine(ranked, seed + first)
+            found |= {
+                (task, int(pair)): [pool[at] for at in negatives]
+                for pair, negatives in zip(rows, mined, strict=True)
+            }
+    return found

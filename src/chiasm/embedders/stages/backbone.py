@@ -1,0 +1,170 @@
+"""The first stage as a language model of our own: words alone, or all parts in one sequence."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import torch
+from jaxtyping import Bool, Int
+from torch import Tensor, nn
+from transformers import PreTrainedTokenizerBase
+
+from chiasm import weights
+from chiasm.assemble import build
+from chiasm.data.collate import Collator
+from chiasm.data.example import Example, Turn
+from chiasm.data.render import Rendered, text_ids
+from chiasm.data.templates import named
+from chiasm.data.tokenizer import open_tokenizer
+from chiasm.embedders.contents import Content
+from chiasm.embedders.states import States
+from chiasm.model import Model
+from chiasm.retrieval.embedder import Role as Side
+from chiasm.spec import Answers
+from chiasm.stream import Inputs, Role
+
+
+@dataclass(frozen=True, kw_only=True)
+class Prompt:
+    """What is written around an item: before it by its side, behind it, and the last token."""
+
+    query: str = ""
+    document: str = ""
+    closing: str = ""
+    marker: str = "<eos>"
+    """A special token of the tokenizer."""
+    longest: int = 128
+    """Tokens of each part's text; what comes after is not read."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Backbone:
+    """Final hidden states of a model of ours (`chiasm.spec.Answers`), its head left out.
+
+    The sequence: instruction (system), what the side is told, the parts in their order, what
+    closes them, one marker. Rows carry the modality of their part.
+    """
+
+    answers: Answers
+    prompt: Prompt
+
+    @property
+    def width(self) -> int:
+        return self.answers.host.width
+
+    @property
+    def vocabulary(self) -> int | None:
+        return self.answers.host.vocabulary if self.answers.host.weights is None else None
+
+    def build(self, words: int | None = None) -> "BackboneEncoder":
+        answers = self.answers
+        if words is not None:
+            answers = replace(answers, host=replace(answers.host, vocabulary=words))
+        model = build(answers, seed=None, device=torch.empty(0).device)
+        if answers.host.weights is not None and model.device.type != "meta":
+            # Deferred: training's package reads this one's neighbours.
+            from chiasm.training.prepare import fill_host
+
+            fill_host(model, weights.resolve(answers.host.weights))
+        return BackboneEncoder(model)
+
+    def tokenizer(self) -> PreTrainedTokenizerBase | None:
+        host = self.answers.host
+        return None if host.weights is None else open_tokenizer(weights.resolve(host.weights))
+
+    def reader(self, tokenizer: PreTrainedTokenizerBase | None) -> "BackboneReader":
+        if tokenizer is None:
+            raise ValueError("a backbone needs a tokenizer")
+        return BackboneReader(self, tokenizer)
+
+
+@dataclass(frozen=True)
+class Sequences:
+    """Inputs of the model, and the modality of every row's part."""
+
+    inputs: Inputs
+    modality: Int[Tensor, "item token"]
+    told: Bool[Tensor, "item token"]
+    tasks: tuple[int, ...]
+
+    def to(self, device: torch.device | str) -> "Sequences":
+        return Sequences(
+            self.inputs.to(device), self.modality.to(device), self.told.to(device), self.tasks
+        )
+
+
+class BackboneEncoder(nn.Module):
+    """Sequences to states of their rows."""
+
+    def __init__(self, model: Model) -> None:
+        super().__init__()
+        self.model = model
+
+    def forward(self, read: Sequences) -> States:
+        return States(
+            tokens=self.model.hidden(read.inputs),
+            valid=read.inputs.table.valid,
+            modality=read.modality,
+            told=read.told,
+        )
+
+
+@dataclass(frozen=True)
+class BackboneReader:
+    """Contents to sequences, through the collator of the whole library."""
+
+    config: Backbone
+    tokenizer: PreTrainedTokenizerBase
+
+    def read(self, contents: Sequence[Content]) -> Sequences:
+        answers = self.config.answers
+        collator = Collator(answers, named(answers.template), self.tokenizer, self._rendered)
+        examples = [self._example(number, content) for number, content in enumerate(contents)]
+        inputs = collator.batch(examples, teach=False)
+        table = inputs.table
+        # Turn 0 is what the side is told; then one turn a part, and the closing.
+        kinds = torch.zeros(len(contents), max(len(c.parts) for c in contents) + 2).long()
+        for row, content in zip(kinds, contents, strict=True):
+            row[1 : len(content.parts) + 1] = torch.tensor([int(p.modality) for p in content.parts])
+        modality = kinds.gather(1, table.turn.clamp(max=kinds.shape[1] - 1))
+        told = (table.role == int(Role.SYSTEM)) & table.valid
+        return Sequences(inputs, modality, told, tuple(content.task for content in contents))
+
+    def _example(self, number: int, content: Content) -> Example:
+        prompt = self.config.prompt
+        before = prompt.query if content.role is Side.QUERY else prompt.document
+        turns = [Turn(before)]
+        for part in content.parts:
+            turns.append(Turn(part.text, places=(0,) * len(part.pictures)))
+        pictures = tuple(one for part in content.parts for one in part.pictures)
+        turns.append(Turn(prompt.closing))
+        return Example(f"item {number}", pictures, tuple(turns), system=content.instruction)
+
+    def _rendered(
+        self,
+        template: Any,
+        tokenizer: Any,
+        images: Any,
+        turns: Sequence[Turn],
+        answers: bool,
+        *,
+        independent: bool = False,
+        system: str = "",
+    ) -> list[Rendered]:
+        """The ids and places of one item, in order."""
+        out: list[Rendered] = []
+
+        def said(text: str, role: Role, turn: int) -> None:
+            if ids := text_ids(tokenizer, text)[: self.config.prompt.longest]:
+                out.append(Rendered(ids, role, False, None, turn))
+
+        said(system, Role.SYSTEM, 0)
+        image = 0
+        for number, turn in enumerate(turns):
+            for _ in turn.places:
+                out.append(Rendered([], Role.USER, False, image, number))
+                image += 1
+            said(turn.question, Role.USER, number)
+        marker = tokenizer.convert_tokens_to_ids(self.config.prompt.marker)
+        out.append(Rendered([marker], Role.TAG, False, None, len(turns) - 1))
+        return out

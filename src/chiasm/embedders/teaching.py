@@ -1,0 +1,283 @@
+"""How an embedder is taught: batches of pairs through the stages of a budget."""
+
+import math
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.optim import AdamW
+
+from chiasm.data.blocks import Blocks
+from chiasm.embedders.building import BuiltEmbedder
+from chiasm.embedders.contents import Content
+from chiasm.embedders.frozen import Kept
+from chiasm.embedders.mining import Sample, mine
+from chiasm.embedders.model import learns
+from chiasm.embedders.pairs import PairLike
+from chiasm.embedders.stages.align import Round
+from chiasm.embedders.states import Read
+from chiasm.errors import ChiasmError, Misuse
+from chiasm.objectives import same_items
+from chiasm.retrieval.embedding import Single
+from chiasm.spec import Stage
+from chiasm.training.budget import Budget, course
+from chiasm.training.cached_gradients import cached_gradients
+from chiasm.training.display import Display, Silent
+from chiasm.training.metrics import Curve, Metrics
+from chiasm.training.optimiser import clip, optimiser, set_rate
+
+
+@dataclass(frozen=True)
+class Taken:
+    """One batch: queries, the document of each, mined negatives after them, and who is who."""
+
+    queries: list[Content]
+    documents: list[Content]
+    asked: Tensor
+    """Number of the pair behind each query."""
+    held: Tensor
+    """Number of the pair behind each document; pairs of equal documents share one."""
+    groups: Tensor
+    kinds: Tensor
+    about: Tensor
+    """The modality of each query's document that it asks about."""
+    ids: list[str]
+
+
+@dataclass
+class Teacher:
+    """Teaches `embedder` on `pairs` until `budget` is spent; its curve lies in `out`."""
+
+    embedder: BuiltEmbedder
+    pairs: Sequence[PairLike]
+    budget: Budget
+    out: Path
+    seed: int = 0
+    batch: int | None = None
+    display: Display = field(default_factory=Silent)
+    steps: int = 0
+    samples: int = 0
+    seconds: float = 0.0
+
+    def run(self) -> None:
+        """Teach to the end of the budget.
+
+        Raises:
+            ChiasmError: the loss or a gradient is not finite.
+        """
+        if self.budget.flops is not None:
+            raise Misuse("embedders are taught by minutes or samples, not FLOPs; give one of them")
+        stages = self.embedder.model.answers.teaching.stages
+        self.out.mkdir(parents=True, exist_ok=True)
+        torch.manual_seed(self.seed)
+        chosen = course(stages, self._lengths(stages))
+        with Curve(self.out) as curve:
+            for at, stage in enumerate(stages):
+                self._stage(at, stage, chosen, curve)
+        self.display.close()
+        self.embedder.model.eval()
+
+    @cached_property
+    def _groups(self) -> dict[str, int]:
+        """A number for each group of the pairs."""
+        return {one: n for n, one in enumerate(sorted({pair.group for pair in self.pairs}))}
+
+    def _lengths(self, stages: Sequence[Stage]) -> list[int] | None:
+        if self.budget.samples is None:
+            return None
+        shares = [self.budget.samples * stage.share for stage in stages]
+        return [
+            max(1, math.ceil(share / self._size(stage)))
+            for share, stage in zip(shares, stages, strict=True)
+        ]
+
+    def _size(self, stage: Stage) -> int:
+        return min(self.batch or stage.batch, len(self.pairs))
+
+    def _stage(self, at: int, stage: Stage, chosen: Any, curve: Curve) -> None:
+        model = self.embedder.model
+        freeze(model, stage.trained)
+        adam, own = optimiser(model, stage), 0
+        batches = model.answers.batches
+        mined = None
+        if batches.negatives and at >= batches.mined_from:
+            mined = mine(self.embedder, self.pairs, self.seed)
+        batches_of, kept = self._batches(at, stage, mined), Kept(self.embedder)
+        while True:
+            started = time.perf_counter()
+            progress = (
+                chosen.progress(at, own)
+                if chosen.steps is not None
+                else self.seconds / (self.budget.seconds or 1.0)
+            )
+            over = own >= chosen.steps[at] if chosen.steps is not None else False
+            if over or progress >= 1 or chosen.stage_at(progress) > at:
+                return
+            rate = set_rate(adam, stage, chosen.within(at, progress))
+            taken = next(batches_of)
+            losses, norm = self._step(stage, taken, adam, kept)
+            own, self.steps = own + 1, self.steps + 1
+            self.samples += len(taken.queries)
+            took = time.perf_counter() - started
+            self.seconds += took
+            told = Metrics(
+                step=self.steps,
+                stage=stage.name,
+                epoch=self.samples // len(self.pairs),
+                samples=self.samples,
+                loss=sum(losses.values()),
+                lr=rate,
+                gradient_norm=norm,
+                auxiliary=losses if len(losses) > 1 else {},
+                tokens_per_second=len(taken.queries) / took,
+                seconds=self.seconds,
+                progress=progress,
+            )
+            curve.add(told)
+            self.display.step(told)
+
+    def _batches(
+        self, at: int, stage: Stage, mined: dict[Sample, list[Sample]] | None
+    ) -> Iterator[Taken]:
+        batches, size = self.embedder.model.answers.batches, self._size(stage)
+        block = min(batches.block or size, size)
+        size -= size % block
+        order = Blocks(
+            counts={task.name: len(self.pairs) for task in batches.tasks},
+            weights={task.name: task.weight for task in batches.tasks},
+            batch=size,
+            block=block,
+            seed=self.seed + at,
+        )
+        numbers = {name: number for number, name in enumerate(batches.task_names)}
+        for step, batch in enumerate(order.batches()):
+            turn = step * size // len(self.pairs)
+            yield self._taken([(numbers[name], pair) for name, pair in batch], turn, mined)
+
+    def _taken(
+        self,
+        batch: list[Sample],
+        turn: int,
+        mined: dict[Sample, list[Sample]] | None,
+    ) -> Taken:
+        batches = self.embedder.model.answers.batches
+        held = list(batch)
+        if mined is not None:
+            for task, pair in batch:
+                held += mined[task, pair][: batches.negatives]
+        queries = [batches.tasks[task].asks(self.pairs[p], turn, task) for task, p in batch]
+        documents = [batches.tasks[task].holds(self.pairs[p], turn, task) for task, p in held]
+        alike: dict[Any, int] = {}
+        same = [alike.setdefault(content.parts, n) for n, content in enumerate(documents)]
+        groups = self._groups
+        return Taken(
+            queries=queries,
+            documents=documents,
+            asked=torch.tensor(same[: len(batch)]),
+            held=torch.tensor(same),
+            groups=torch.tensor([groups[self.pairs[p].group] for _, p in held]),
+            kinds=torch.tensor([content.kind for content in documents]),
+            about=torch.tensor([int(batches.tasks[task].about) for task, _ in batch]),
+            ids=[self.pairs[p].id for _, p in batch],
+        )
+
+    def _step(
+        self, stage: Stage, taken: Taken, adam: AdamW, kept: Kept
+    ) -> tuple[dict[str, float], float]:
+        model = self.embedder.model
+        adam.zero_grad(set_to_none=True)
+        chunk = model.answers.batches.chunk
+        if chunk is None:
+            losses = round_losses(self.embedder, taken, kept)
+            torch.stack([*losses.values()]).sum().backward()
+        else:
+            losses = {"contrast": chunked(self.embedder, taken, chunk)}
+        norm = float(clip(adam, stage.clip))
+        told = {name: float(loss.detach()) for name, loss in losses.items()}
+        if not all(map(math.isfinite, (*told.values(), norm))):
+            raise ChiasmError(
+                f"step {self.steps + 1}: losses {told}, gradient norm {norm} on "
+                f"{', '.join(taken.ids[:5])}; lower the learning rate or look at these"
+            )
+        adam.step()
+        return told, norm
+
+
+def freeze(model: torch.nn.Module, trained: Sequence[str]) -> None:
+    """Let the named parts learn and hold the others still, their batch norms included.
+
+    Raises:
+        Misuse: nothing would learn.
+    """
+    taught = 0
+    for name, parameter in model.named_parameters():
+        parameter.requires_grad_(learns(name, trained))
+        parameter.grad = None
+        taught += parameter.requires_grad
+    if not taught:
+        raise Misuse(f"no parameter belongs to {', '.join(trained)}; name parts that there are")
+    for name, module in model.named_modules():
+        own = any(p.requires_grad for p in module.parameters())
+        module.training = not name or own or learns(f"{name}.", trained)
+
+
+def round_of(queries: Read, candidates: Read, taken: Taken) -> Round:
+    """What is judged, of what was read."""
+    device = taken_device(queries)
+    return Round(
+        queries=queries,
+        candidates=candidates,
+        targets=same_items(taken.asked, taken.held).to(device),
+        kinds=taken.kinds.to(device),
+        groups=taken.groups.to(device),
+        about=taken.about.to(device),
+    )
+
+
+def taken_device(read: Read) -> torch.device:
+    """Where an embedding lies."""
+    first: Any = read.embedding
+    return (first.mean if hasattr(first, "mean") else first.vectors).device
+
+
+def round_losses(
+    embedder: BuiltEmbedder, taken: Taken, kept: Kept | None = None
+) -> dict[str, Tensor]:
+    """The losses of a batch, by name; `kept` holds what frozen towers saw."""
+    model, read = embedder.model, embedder.given if kept is None else kept.given
+    queries, candidates = model(read(taken.queries)), model(read(taken.documents))
+    return model.judge(round_of(queries, candidates, taken), model.score)
+
+
+def chunked(embedder: BuiltEmbedder, taken: Taken, chunk: int) -> Tensor:
+    """Adds the gradients of the whole batch, `chunk` items in memory at a time.
+
+    Raises:
+        Misuse: the embedder gives more than one vector an item.
+    """
+    model = embedder.model
+
+    def encode(contents: Sequence[Content]) -> Tensor:
+        read = model(embedder.given(contents))
+        if len(read.outputs) != 1 or not isinstance(read.embedding, Single):
+            raise Misuse("gradients are chunked for embedders of one vector; leave chunk out")
+        return read.embedding.vectors
+
+    def loss(queries: Tensor, documents: Tensor) -> Tensor:
+        sides = [
+            Read(seen={}, reduced={}, made={}, outputs=(Single(vectors=one),))
+            for one in (queries, documents)
+        ]
+        losses = model.judge(round_of(*sides, taken), model.score)
+        return torch.stack([*losses.values()]).sum()
+
+    cut = [
+        [side[first : first + chunk] for first in range(0, len(side), chunk)]
+        for side in (taken.queries, taken.documents)
+    ]
+    return cached_gradients([encode, encode], cut, loss)

@@ -1,0 +1,187 @@
+"""What embedders share: towers, prompts and ways of being taught, as values."""
+
+from dataclasses import replace
+from typing import Any
+
+from chiasm.compression import NoCompression
+from chiasm.connectors import NoConnector
+from chiasm.data.pixels import IMAGENET
+from chiasm.embedders.batches import Batches
+from chiasm.embedders.stages import (
+    Backbone,
+    ConvolutionalMap,
+    Cosine,
+    EveryToken,
+    FirstToken,
+    LastToken,
+    LinearHead,
+    MeanToken,
+    OneVector,
+    Output,
+    Pictures,
+    Prompt,
+    Sentences,
+    Summed,
+    Tower,
+    Unprojected,
+)
+from chiasm.encoders import EfficientNetLite0, NoEncoder, VisionTransformer
+from chiasm.fusion import NoFusion
+from chiasm.heads.none import NoHead
+from chiasm.lineages.hosts import NANO
+from chiasm.lineages.vision_language import DRAWINGS, LITE, VISION_LANGUAGE
+from chiasm.spec import NoViews, Scale, Stage, Teaching
+from chiasm.spec.embedder import EmbedderAnswers
+from chiasm.stream import Modality
+from chiasm.visibility import Everything, Sight
+
+WORDS, PICTURES = (Modality.TEXT,), (Modality.IMAGE,)
+SUM, COSINE, PLAIN = Summed(), Cosine(), Batches()
+FIRST, LAST, MEAN, AS_IS = FirstToken(), LastToken(), MeanToken(), Unprojected()
+ONE = Output(reduce=EveryToken(), project=AS_IS, gives=OneVector())
+BIDIRECTIONAL = Sight(sequence=Everything(), memory=Everything())
+
+NANO_WORDS = Backbone(
+    answers=replace(
+        VISION_LANGUAGE[Scale.NANO],
+        views=NoViews(),
+        encoder=NoEncoder(),
+        connector=NoConnector(),
+        compression=NoCompression(),
+        fusion=NoFusion(),
+        visibility=BIDIRECTIONAL,
+        head=NoHead(),
+        host=replace(NANO, width=96, depth=2, heads=3, kv_heads=3, ff_width=192),
+    ),
+    prompt=Prompt(longest=48),
+)
+"""Two bidirectional layers of our own, taught from scratch."""
+
+NANO_PICTURES = Pictures(
+    encoder=VisionTransformer(
+        patch=16,
+        width=96,
+        depth=0,
+        heads=3,
+        ff_width=192,
+        stem=(24, 48, 96, 96),
+        residual=1,
+        position_scale=0.1,
+    ),
+    pixels=DRAWINGS,
+    height=64,
+    width_pixels=64,
+)
+"""A convolutional stem and one residual block: 16 tokens."""
+
+MINILM = Sentences(model_type="bert", weights="minilm-l6", longest=64)
+"""Six layers, 384 wide, packaged."""
+
+LITE_PICTURES = Pictures(
+    encoder=EfficientNetLite0(level="head"), pixels=LITE, height=224, width_pixels=224
+)
+"""EfficientNet-Lite0's 1280 channels on a 7 x 7 map, packaged."""
+
+EFFICIENTNET_L2 = Pictures(
+    encoder=ConvolutionalMap(
+        model_type="align_vision_model",
+        width=1376,
+        settings=(("width_coefficient", 4.3), ("depth_coefficient", 5.3), ("image_size", 289)),
+    ),
+    pixels=IMAGENET,
+    height=289,
+    width_pixels=289,
+)
+"""ALIGN's picture side at its largest."""
+
+BERT_LARGE = Sentences(
+    model_type="bert",
+    settings=(
+        ("hidden_size", 1024),
+        ("num_hidden_layers", 24),
+        ("num_attention_heads", 16),
+        ("intermediate_size", 4096),
+    ),
+)
+BERT_BASE = Sentences(model_type="bert")
+
+SCRATCH = Stage(
+    name="scratch",
+    trained=("text", "image", "fusion", "output", "score"),
+    learning_rate=1e-3,
+    batch=64,
+    clip=5.0,
+)
+"""One stage, everything taught."""
+
+WORDS_LEARN = Stage(
+    name="words learn",
+    trained=("text", "image.head", "fusion", "output", "score"),
+    learning_rate=2e-4,
+    batch=64,
+)
+"""The text side and the heads, beside frozen pictures."""
+
+HEADS = Stage(
+    name="heads",
+    trained=("text.head", "image.head", "fusion", "output", "score"),
+    learning_rate=1e-3,
+    batch=64,
+)
+"""The heads alone, beside frozen encoders."""
+
+
+def text_tower(encoder: Any, reduce: Any, project: Any) -> Tower:
+    return Tower(name="text", reads=WORDS, encoder=encoder, reduce=reduce, project=project)
+
+
+def image_tower(encoder: Any, reduce: Any, project: Any) -> Tower:
+    return Tower(name="image", reads=PICTURES, encoder=encoder, reduce=reduce, project=project)
+
+
+NANO_TOWERS = (
+    text_tower(NANO_WORDS, LAST, LinearHead(out=96)),
+    image_tower(NANO_PICTURES, MEAN, AS_IS),
+)
+SMOL_TOWERS = (
+    text_tower(MINILM, FIRST, LinearHead(out=1280)),
+    image_tower(LITE_PICTURES, MEAN, AS_IS),
+)
+"""As ALIGN has them: pictures as they are, words mapped to their width."""
+
+
+def two_towers(
+    paper: tuple[Tower, ...],
+    *,
+    objective: Any,
+    stages: tuple[Stage, ...],
+    small: Any = None,
+    nano: tuple[Tower, ...] = NANO_TOWERS,
+    smol: tuple[Tower, ...] = SMOL_TOWERS,
+    nano_stages: tuple[Stage, ...] = (SCRATCH,),
+    smol_stages: tuple[Stage, ...] = (WORDS_LEARN,),
+    batches: Batches = PLAIN,
+    fuse: Any = SUM,
+    outputs: tuple[Output, ...] = (ONE,),
+    score: Any = COSINE,
+) -> dict[Scale, EmbedderAnswers]:
+    """Towers of their own for words and pictures. `small` is taught at nano and smol; None: the
+    objective itself.
+    """
+    softer = objective if small is None else small
+    held = {
+        Scale.NANO: (nano, Teaching(objective=softer, stages=nano_stages)),
+        Scale.SMOL: (smol, Teaching(objective=softer, stages=smol_stages)),
+        Scale.PAPER: (paper, Teaching(objective=objective, stages=stages)),
+    }
+    return {
+        scale: EmbedderAnswers(
+            encode=encode,
+            fuse=fuse,
+            outputs=outputs,
+            score=score,
+            teaching=teaching,
+            batches=batches if scale is Scale.PAPER else replace(batches, chunk=None),
+        )
+        for scale, (encode, teaching) in held.items()
+    }
