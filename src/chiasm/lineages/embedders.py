@@ -15,6 +15,7 @@ from chiasm.embedders.stages import (
     FirstToken,
     LastToken,
     LinearHead,
+    ManyVectors,
     MeanToken,
     OneVector,
     Output,
@@ -28,7 +29,7 @@ from chiasm.embedders.stages import (
 from chiasm.encoders import EfficientNetLite0, NoEncoder, VisionTransformer
 from chiasm.fusion import NoFusion
 from chiasm.heads.none import NoHead
-from chiasm.lineages.encoders import CLIP_L_224, DINOV2_L, EVA_CLIP_G_224
+from chiasm.lineages.encoders import CLIP_L_224, DINOV2_L, EVA_CLIP_G_224, LAYERED_NANO
 from chiasm.lineages.hosts import NANO
 from chiasm.lineages.vision_language import DRAWINGS, LITE, VISION_LANGUAGE
 from chiasm.spec import NoViews, Scale, Stage, Teaching
@@ -38,8 +39,11 @@ from chiasm.visibility import Everything, Sight
 
 WORDS, PICTURES = (Modality.TEXT,), (Modality.IMAGE,)
 SUM, COSINE, PLAIN = Summed(), Cosine(), Batches()
+EVERY_TOKEN = EveryToken()
 FIRST, LAST, MEAN, AS_IS = FirstToken(), LastToken(), MeanToken(), Unprojected()
-ONE = Output(reduce=EveryToken(), project=AS_IS, gives=OneVector())
+MANY = Output(reduce=EVERY_TOKEN, project=AS_IS, gives=ManyVectors())
+MANY_128 = replace(MANY, project=LinearHead(out=128))
+ONE = Output(reduce=EVERY_TOKEN, project=AS_IS, gives=OneVector())
 BIDIRECTIONAL = Sight(sequence=Everything(), memory=Everything())
 
 NANO_WORDS = Backbone(
@@ -154,14 +158,30 @@ RESNET_152 = Pictures(
     height=224,
     width_pixels=224,
 )
-RESNET_50 = replace(RESNET_152, encoder=ConvolutionalMap(model_type="resnet", width=2048))
+RESNET_50_PICTURES = replace(RESNET_152, encoder=ConvolutionalMap(model_type="resnet", width=2048))
 
 EVA_PICTURES = Pictures(encoder=EVA_CLIP_G_224, pixels=CLIP, height=224, width_pixels=224)
 """EVA-CLIP ViT-g/14, the class token first."""
 
+NANO_CLASS = replace(NANO_PICTURES, encoder=replace(LAYERED_NANO, class_token=True))
+"""Two layers, a class token first."""
+CLIP_L_BEFORE_LAST = replace(CLIP_L_PICTURES, encoder=replace(CLIP_L_224, taps=(-2,), drop_first=0))
+"""CLIP ViT-L/14 one layer before its last, the class token first: 1 + 256 tokens."""
+
+NANO_LAYERS, MINILM_LAYERS = replace(NANO_WORDS, layers=True), replace(MINILM, layers=True)
+CLIP_L_LAYERS = replace(CLIP_L_WORDS, layers=True)
+NANO_VIEWS = replace(NANO_PICTURES, encoder=LAYERED_NANO, layers=2)
+CLIP_L_VIEWS = replace(
+    CLIP_L_PICTURES,
+    encoder=replace(CLIP_L_224, taps=tuple(range(2, 25, 2)), drop_first=0),
+    layers=12,
+)
+"""Towers whose layers are read: all of the words', every second of CLIP's 24 of the pictures'."""
+
 TO_BOTH = Task(name="text-to-both", query=(Takes.TEXT,), document=(Takes.PICTURE, Takes.WRITTEN))
 BOTH_TO = Task(name="both-to-text", query=(Takes.PICTURE, Takes.WRITTEN), document=(Takes.TEXT,))
 """Documents of two modalities, and queries of two."""
+TEXT_TO = Task(name="text-to-text", query=(Takes.TEXT,), document=(Takes.OTHER,))
 INSTRUCTED = (
     replace(TEXT_TO_PICTURE, instruction="find a picture of: "),
     replace(PICTURE_TO_TEXT, instruction="find a caption of the picture."),
@@ -227,11 +247,13 @@ def two_towers(
     smol_stages: tuple[Stage, ...] = (WORDS_LEARN,),
     batches: Batches = PLAIN,
     fuse: Any = SUM,
+    fuses: tuple[Any, ...] = (),
+    small_outputs: tuple[Output, ...] | None = None,
     outputs: tuple[Output, ...] = (ONE,),
     score: Any = COSINE,
 ) -> dict[Scale, EmbedderAnswers]:
-    """Towers of their own for words and pictures. `small` is taught at nano and smol; None: the
-    objective itself.
+    """Towers of their own for words and pictures. `small` is taught at nano and smol, where
+    `small_outputs` come out; None: as at paper scale. `fuses` are of the scales; none: `fuse`.
     """
     softer = objective if small is None else small
     held = {
@@ -242,8 +264,8 @@ def two_towers(
     return {
         scale: EmbedderAnswers(
             encode=encode,
-            fuse=fuse,
-            outputs=outputs,
+            fuse=dict(zip(Scale, fuses, strict=True))[scale] if fuses else fuse,
+            outputs=outputs if scale is Scale.PAPER else small_outputs or outputs,
             score=score,
             teaching=teaching,
             batches=batches if scale is Scale.PAPER else replace(batches, chunk=None),
@@ -268,3 +290,9 @@ def three(
 def told(tower: Tower) -> Tower:
     """The tower of words, reading words that come with a picture too."""
     return replace(tower, reads=(Modality.TEXT, Modality.DOCUMENT, Modality.SPEECH))
+
+
+def whole(words: Any, pictures: Any) -> tuple[Tower, ...]:
+    """Two towers that keep every token."""
+    every = EVERY_TOKEN
+    return told(text_tower(words, every, AS_IS)), image_tower(pictures, every, AS_IS)

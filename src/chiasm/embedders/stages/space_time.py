@@ -27,8 +27,8 @@ class Clips:
     Places in a frame have learned positions, frames too, zero at first. A block, its skip over
     attention from x: t = x + time(LN x), s = x + space(LN t), y = s + mlp(LN s). In both
     attentions the class token reads everything; a patch reads it and its own place in every frame
-    (time), or its own frame (space). Time's queries, keys and values start at zero and its output
-    at a weight of one, so that a fresh block is an image's.
+    (time), or its own frame (space). Time's values start at zero, so that a fresh block is an
+    image's; its queries and keys do not, as the release's do: zero, they never receive a gradient.
     """
 
     patch: int
@@ -97,10 +97,8 @@ class Block(nn.Module):
         self.mlp = nn.Sequential(
             nn.Linear(width, config.ff_width), nn.GELU(), nn.Linear(config.ff_width, width)
         )
-        for layer in (self.time.q, self.time.k, self.time.v, self.time.o):
-            nn.init.zeros_(layer.weight)
-            nn.init.zeros_(layer.bias)
-        nn.init.ones_(self.time.o.weight)
+        for start in (self.time.v.weight, self.time.v.bias, self.time.o.bias):
+            nn.init.zeros_(start)
 
     def forward(self, x: Float[Tensor, "clip token width"], frames: int) -> Tensor:
         t = x + self._apart(self.time, self.norm_time(x), frames, within=False)
