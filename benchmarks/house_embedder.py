@@ -1,8 +1,8 @@
 """Teaches the house embedder's projector and judges it: `python benchmarks/house_embedder.py`.
 
-Pictures of stamps, clip art and two designs of emoji, and ImageNet's class vectors with their names,
-are taught beside MiniLM's sentence vectors; a fifth of the concepts and a third design are held out.
-Encoders stay frozen, so every picture is encoded once (`--features`, made if it is not there).
+Pictures of stamps, clip art and two designs of emoji, and ImageNet's class vectors, are taught to
+meet MiniLM's vectors of what they are called; a fifth of the concepts and a third design are held
+out. Encoders stay frozen, so every picture is encoded once (`--features`, made if it is not there).
 Controls: the same projector without the structure term, and untaught.
 """
 

@@ -18,6 +18,7 @@ from chiasm.cli.generate import generate
 from chiasm.cli.index import index
 from chiasm.cli.parity import parity
 from chiasm.cli.search import search
+from chiasm.cli.serve import serve
 from chiasm.cli.show import show
 from chiasm.cli.systems import systems
 from chiasm.cli.train import train
@@ -31,7 +32,7 @@ app = typer.Typer(
 )
 for verb in (
     *(systems, show, explain, cost, fit, train, compare, compress),
-    *(ask, answer, generate, parity, index, search),
+    *(ask, answer, generate, parity, index, search, serve),
 ):
     app.command()(verb)
 app.add_typer(weights.app, name="weights")

@@ -4,6 +4,7 @@ from collections.abc import Sequence, Sized
 from itertools import pairwise
 from typing import Any
 
+from jinja2.exceptions import TemplateError
 from transformers import PreTrainedTokenizerBase
 
 from chiasm.data.example import Turn
@@ -24,22 +25,24 @@ def render_chat(
     """The ids of a prompt up to where its last answer begins, in the template's own words.
 
     Images stand where the turns' places say, by default before the first question. An image token
-    typed by the user is refused: the template could not tell it from an image. Without an image
-    token, what is said stands as plain words: templates of language models know no parts.
+    typed by the user is refused: the template could not tell it from an image. A model without
+    images has an empty image token.
     """
     if image_token and any(image_token in turn.question + turn.answer for turn in turns):
         raise Misuse(f"the question holds {image_token}, which stands for an image; leave it out")
+    places = spread(len(images), turns)
+    write = _content if _takes_parts(tokenizer) else _plain
     messages: list[dict[str, Any]] = []
     if system:
-        messages.append({"role": "system", "content": [{"type": "text", "text": system}]})
-    for number, (turn, places) in enumerate(zip(turns, spread(len(images), turns), strict=True)):
-        messages.append({"role": "user", "content": _content(turn.question, places)})
+        messages.append({"role": "system", "content": write(system, ())})
+    for number, (turn, at) in enumerate(zip(turns, places, strict=True)):
+        messages.append({"role": "user", "content": write(turn.question, at)})
         if number < len(turns) - 1:
-            answer = [{"type": "text", "text": turn.answer}]
-            messages.append({"role": "assistant", "content": answer})
-    if not image_token:
-        messages = [{**one, "content": _plain(one["content"])} for one in messages]
-    text = tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=True)
+            messages.append({"role": "assistant", "content": write(turn.answer, ())})
+    try:
+        text = tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=True)
+    except (TemplateError, TypeError, ValueError, KeyError) as error:
+        raise ChiasmError(f"the folder's chat template refuses the conversation: {error}") from None
     parts = str(text).split(image_token) if image_token else [str(text)]
     if len(parts) != len(images) + 1:
         raise ChiasmError(
@@ -59,8 +62,19 @@ def render_chat(
     return out
 
 
-def _plain(content: Sequence[dict[str, Any]]) -> str:
-    return "".join(part.get("text", "") for part in content)
+def _takes_parts(tokenizer: PreTrainedTokenizerBase) -> bool:
+    """Whether the template reads a message as a list of parts; older ones read it as a text."""
+    part = {"type": "text", "text": "probe"}
+    try:
+        text = tokenizer.apply_chat_template([{"role": "user", "content": [part]}], tokenize=False)
+    except (TemplateError, TypeError, ValueError, KeyError):
+        return False
+    return "probe" in str(text) and "'text'" not in str(text)
+
+
+def _plain(question: str, places: Sequence[int]) -> str:
+    """A message as its text alone."""
+    return question
 
 
 def _content(question: str, places: Sequence[int]) -> list[dict[str, Any]]:
