@@ -6,7 +6,6 @@ from pathlib import Path
 from transformers.utils import logging
 
 from chiasm import weights
-from chiasm.embedders.house import House
 from chiasm.errors import Misuse
 from chiasm.retrieval.embedder import Embedder
 from chiasm.retrieval.sentence_models import SentenceModel
@@ -14,12 +13,20 @@ from chiasm.retrieval.sentence_models import SentenceModel
 DEFAULT = "minilm"
 
 
+def _house() -> Embedder:
+    """Words and pictures, 384 wide."""
+    # Its encoders take seconds to import, which those who search by words need not wait for.
+    from chiasm.embedders.house import House
+
+    return House.open()
+
+
 def _minilm() -> Embedder:
     """Words only, 384 wide."""
     return SentenceModel.open(weights.path("minilm-l6"))
 
 
-NAMES: Mapping[str, Callable[[], Embedder]] = {"house": House.open, "minilm": _minilm}
+NAMES: Mapping[str, Callable[[], Embedder]] = {"house": _house, "minilm": _minilm}
 
 
 def named(name: str) -> Embedder:
