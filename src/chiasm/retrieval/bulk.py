@@ -54,6 +54,7 @@ def build(
         raise Misuse("no shard to make rows of; give at least 1")
     import ray
     from lance_ray import write_lance
+    from ray.exceptions import RayError
 
     store = Lance.open(location, tokens=tokens, pooling=pooling, storage_options=storage_options)
     store.widen(widths)
@@ -70,7 +71,7 @@ def build(
             mode="append",
             storage_options=None if storage_options is None else dict(storage_options),
         )
-    except ray.exceptions.RayError as error:
+    except RayError as error:
         told = str(_first(error)).strip().splitlines()[-1]
         raise ChiasmError(f"{location}: a worker failed, nothing was written: {told}") from error
     table.checkout_latest()
@@ -88,7 +89,7 @@ class _Made:
     widths: Widths
     schema: "pa.Schema"
 
-    def blocks(self, batch: Mapping[str, Any]) -> Iterator["pa.Table"]:
+    def blocks(self, batch: Any) -> Iterator["pa.Table"]:
         """Of the shards of these numbers."""
         for number in batch["id"]:
             left = iter(self.rows(self.shards[int(number)]))
