@@ -107,9 +107,9 @@ def test_what_cannot_be_healed_is_told(tmp_path):
 
 
 def test_a_killed_writer_loses_nothing_that_it_acknowledged(tmp_path):
-    """kill -9 while batches are put and compacted: those it told of are whole, the next is whole or absent."""
-    command = [sys.executable, "-m", "tests.retrieval.putting", str(tmp_path), "maintain"]
-    command.append("9999")
+    """kill -9 among puts and maintenance: what it told of is whole, the next is whole or absent."""
+    program = [sys.executable, "-m", "tests.retrieval.putting"]
+    command = [*program, str(tmp_path), "maintain", "9999"]
     source = {**os.environ, "PYTHONPATH": f"{ROOT / 'src'}{os.pathsep}{ROOT}"}
     writer = subprocess.Popen(command, cwd=ROOT, env=source, stdout=subprocess.PIPE, text=True)
     assert writer.stdout is not None
