@@ -42,18 +42,14 @@ def test_texts(client, model, how):
 
 def test_one_text_is_a_list_of_one(client, model):
     one = client.embeddings.create(model="clip", input=TEXTS[0]).data
-    np.testing.assert_allclose(
-        [one[0].embedding], unit(model, [Item(text=TEXTS[0])]), atol=1e-6
-    )
+    np.testing.assert_allclose([one[0].embedding], unit(model, [Item(text=TEXTS[0])]), atol=1e-6)
 
 
 def test_nested_widths(client, model):
     found = client.embeddings.create(model="clip", input=TEXTS, dimensions=5)
     whole = torch.from_numpy(unit(model, [Item(text=text) for text in TEXTS]))[:, :5]
     expected = torch.nn.functional.normalize(whole, dim=-1)
-    np.testing.assert_allclose(
-        np.array([one.embedding for one in found.data]), expected, atol=1e-6
-    )
+    np.testing.assert_allclose(np.array([one.embedding for one in found.data]), expected, atol=1e-6)
     for width in (4, WIDTH + 1):
         with pytest.raises(BadRequestError, match=f"taught at 5, {WIDTH}"):
             client.embeddings.create(model="clip", input=TEXTS, dimensions=width)
