@@ -68,15 +68,15 @@ class SentenceModel:
                 known = ", ".join(map(str, self.model.modalities))
                 raise Misuse(f"{one.modality} given to a model that takes {known}")
         encode = getattr(self.model, f"encode_{role}")
-        told = {"prompt": instruction} if instruction else {}
+        told: dict[str, Any] = {} if self.many else {"convert_to_tensor": True}
+        if instruction:
+            told["prompt"] = instruction
         found: dict[int, Any] = {}
         # The library takes one modality at a time.
         for kind in dict.fromkeys(one.modality for one in items):
             places = [at for at, one in enumerate(items) if one.modality == kind]
             given = [_given(items[at]) for at in places]
-            vectors = encode(
-                given, show_progress_bar=False, convert_to_tensor=not self.many, **told
-            )
+            vectors = encode(given, show_progress_bar=False, **told)
             found.update(zip(places, vectors, strict=True))
         ordered = [found[at].float() for at in range(len(items))]
         if self.many:
