@@ -8,7 +8,17 @@ from functools import cache, cached_property
 import torch
 
 from chiasm import weights
-from chiasm.retrieval import Embedder, Embedding, Item, Role, SentenceModel, similarity, take
+from chiasm.answering.passages import sentences
+from chiasm.retrieval import (
+    Embedder,
+    Embedding,
+    Item,
+    Role,
+    SentenceModel,
+    Single,
+    similarity,
+    take,
+)
 from chiasm.retrieval.query import Query
 from chiasm.retrieval.unit import Hit, Kind, Span, Unit
 from chiasm.retrieval.where import All, Among, Any_, Compare, Not, Where
@@ -24,8 +34,36 @@ _COMPARE = {
 
 
 @cache
-def minilm() -> SentenceModel:
+def sentence_model() -> SentenceModel:
     return SentenceModel.open(weights.path("minilm-l6"))
+
+
+@dataclass(frozen=True)
+class Remembering:
+    """An embedder of words, each embedded once in a session."""
+
+    embedder: SentenceModel
+    known: dict[tuple[str, Role], torch.Tensor] = field(default_factory=dict)
+
+    def embed(
+        self, items: Sequence[Item], *, role: Role, instruction: str = "", task: str = ""
+    ) -> Single:
+        keys = [(one.text, role) for one in items]
+        new = [
+            one
+            for key, one in zip(keys, items, strict=True)
+            if key not in self.known or one.image is not None
+        ]
+        if new or not items:
+            made = self.embedder.embed(new, role=role, instruction=instruction, task=task)
+            vectors = made.vectors
+            self.known.update(((one.text, role), v) for one, v in zip(new, vectors, strict=True))
+        return Single(vectors=torch.stack([self.known[key] for key in keys]))
+
+
+@cache
+def minilm() -> Remembering:
+    return Remembering(sentence_model())
 
 
 @dataclass
@@ -91,10 +129,10 @@ def value_of(unit: Unit, name: str) -> object:
 
 def section(path: str, text: str, *, title: str = "", **more: object) -> Unit:
     """Words of a file, each sentence in a box of its own, one below the other."""
-    sentences = [one.strip() + "." for one in text.split(".") if one.strip()]
+    parts = sentences(text)
     spans = tuple(
         Span(text=one, box=(0.1, place / 10, 0.9, (place + 1) / 10))
-        for place, one in enumerate(sentences)
+        for place, one in enumerate(parts)
     )
     kind = Kind(str(more.pop("kind", Kind.SECTION)))
     return Unit(
@@ -103,7 +141,7 @@ def section(path: str, text: str, *, title: str = "", **more: object) -> Unit:
         file="0" * 64,
         kind=kind,
         title=title,
-        text=" ".join(sentences),
+        text=" ".join(parts),
         spans=spans,
         **more,  # type: ignore[arg-type]
     )

@@ -28,6 +28,9 @@ from chiasm.retrieval.similarity import similarity
 from chiasm.retrieval.unit import Kind, Span, Unit
 from chiasm.retrieval.where import All, Where
 
+_BATCH = 32
+"""Texts or pictures that are embedded at a time, so that memory does not grow with their number."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Tools:
@@ -180,30 +183,48 @@ class Desk:
 
     def alike(self, words: str, texts: Sequence[str], *, images: Sequence[str] = ()) -> list[float]:
         """How near the question (words, pictures, or the mean of both) is to each text."""
-        return self._compared("text", words, images, texts)
+        return self._compared("texts", words, images, texts)
 
     def looks_alike(
         self, words: str, pictures: Sequence[str], *, images: Sequence[str] = ()
     ) -> list[float]:
         """The same, with pictures in place of texts."""
-        return self._compared("picture", words, images, pictures)
+        return self._compared("pictures", words, images, pictures)
+
+    def interact(
+        self, words: str, *, texts: Sequence[str] = (), pictures: Sequence[str] = ()
+    ) -> list[float]:
+        """How near the question is to each page, a text or a picture, by many vectors."""
+        kind, among = ("pictures", pictures) if pictures else ("texts", texts)
+        return self._compared(kind, words, (), among, pages=True)
 
     def _compared(
-        self, kind: str, words: str, images: Sequence[str], among: Sequence[str]
+        self,
+        kind: str,
+        words: str,
+        images: Sequence[str],
+        among: Sequence[str],
+        *,
+        pages: bool = False,
     ) -> list[float]:
         if not among:
             return []
         arguments = {"words": words, "images": list(images), kind: list(among)}
 
         def do(tools: Tools) -> tuple[Json, int]:
+            embedder = tools.pages if pages and tools.pages is not None else tools.embedder
             asked = [Item(text=words)] if words else []
             asked += [self._item(digest) for digest in images]
-            items = [Item(text=one) if kind == "text" else self._item(one) for one in among]
-            queries = tools.embedder.embed(asked, role=Role.QUERY)
-            documents = tools.embedder.embed(items, role=Role.DOCUMENT)
-            return [round(float(one), 6) for one in similarity(queries, documents).mean(0)], 0
+            queries = embedder.embed(asked, role=Role.QUERY)
+            scores: list[float] = []
+            for start in range(0, len(among), _BATCH):
+                held = among[start : start + _BATCH]
+                items = [Item(text=one) if kind == "texts" else self._item(one) for one in held]
+                documents = embedder.embed(items, role=Role.DOCUMENT)
+                scores += similarity(queries, documents).mean(0).tolist()
+            return [round(score, 6) for score in scores], 0
 
-        return self.call(f"compare with {kind}s", arguments, do)
+        return self.call(f"compare with {'pages' if pages else kind}", arguments, do)
 
     def _item(self, digest: str) -> Item:
         return Item(image=read_image(self._pictures[digest]))

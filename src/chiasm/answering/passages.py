@@ -44,7 +44,14 @@ class Passage:
 
 def whole(unit: Unit) -> Passage:
     """All that a unit says, where the unit stands."""
-    return Passage(unit=unit, text=unit.text, box=unit.box, start=unit.start, end=unit.end)
+    return Passage(
+        unit=unit,
+        text=" ".join(span.text for span in unit.spans) or unit.text,
+        box=unit.box,
+        start=unit.start,
+        end=unit.end,
+        spans=unit.spans,
+    )
 
 
 def cut(unit: Unit, size: int = SIZE) -> list[Passage]:

@@ -15,7 +15,7 @@ STOP = frozenset(_SMALL.split())
 
 
 def content(text: str) -> list[str]:
-    """The words that carry meaning, in small letters and without plural endings, in order."""
+    """The words that carry meaning, in small letters and without endings, in order."""
     found = (word.casefold() for word in _WORD.findall(text))
     return [_stem(word) for word in found if word not in STOP]
 
@@ -31,9 +31,21 @@ def share(of: Iterable[str], within: Iterable[str]) -> float:
     return len(wanted & held) / len(wanted) if wanted else 0.0
 
 
+def stems(text: str) -> list[str]:
+    """All words, small ones too, without their endings."""
+    return [_stem(word.casefold()) for word in _WORD.findall(text)]
+
+
 def _stem(word: str) -> str:
-    """`walls` to `wall`, `opening` to `open`: enough to compare, not to read."""
-    for ending in ("ing", "ies", "ed", "es", "s"):
+    """`walls` to `wall`, `changed` and `change` to `chang`: enough to compare, not to read."""
+    if word.endswith("ies") and len(word) > 4:
+        return word[:-3] + "y"
+    for ending in ("sses", "xes", "ches", "shes"):
+        if word.endswith(ending):
+            return word[:-2]
+    if word.endswith("s") and not word.endswith(("ss", "us", "is")) and len(word) > 3:
+        word = word[:-1]
+    for ending in ("ing", "ed"):
         if word.endswith(ending) and len(word) - len(ending) >= 3:
-            return word[: -len(ending)]
-    return word
+            word = word[: -len(ending)]
+    return word[:-1] if word.endswith("e") and len(word) > 3 else word

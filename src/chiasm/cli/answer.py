@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from chiasm.answering.pipeline import Pipeline
     from chiasm.answering.records import Citation
     from chiasm.answering.trace import Trace
+    from chiasm.retrieval.token_vectors import TokenVectors
 
 
 def answer(
@@ -82,18 +83,33 @@ def _answered(
     from chiasm.answering.desk import Question, Tools
     from chiasm.answering.pipeline import answer as run
     from chiasm.answering.readers import open_reader
+    from chiasm.answering.summaries import Summaries
     from chiasm.library import Library
     from chiasm.retrieval.where import parse
+    from chiasm.weights.cache import cache_root
 
     limit = None if where is None else parse(where)
     shown = tuple(_picture(path) for path in images)
-    opened = Library.open(location)
-    tools = Tools(
-        library=opened,
-        embedder=opened.embedder,
-        reader=open_reader(reader, model=model, embedder=opened.embedder),
-    )
-    return run(chosen, Question(text=text, images=shown, where=limit), tools)
+    with Library.open(location) as opened:
+        embedder = opened.vectors.embedder
+        answering = open_reader(reader, model=model, embedder=embedder)
+        tools = Tools(
+            library=opened,
+            embedder=embedder,
+            reader=answering,
+            pages=None if opened.vectors.many else _token_vectors(),
+            summaries=Summaries(cache_root() / "summaries.json"),
+        )
+        return run(chosen, Question(text=text, images=shown, where=limit), tools)
+
+
+def _token_vectors() -> "TokenVectors":
+    """The packaged sentence model, read before it pools."""
+    from chiasm import weights
+    from chiasm.retrieval import SentenceModel
+    from chiasm.retrieval.token_vectors import TokenVectors
+
+    return TokenVectors(SentenceModel.open(weights.path("minilm-l6")))
 
 
 def _picture(path: Path) -> bytes:

@@ -25,9 +25,10 @@ def render_chat(
     """The ids of a prompt up to where its last answer begins, in the template's own words.
 
     Images stand where the turns' places say, by default before the first question. An image token
-    typed by the user is refused: the template could not tell it from an image.
+    typed by the user is refused: the template could not tell it from an image. A model without
+    images has an empty image token.
     """
-    if any(image_token in turn.question + turn.answer for turn in turns):
+    if image_token and any(image_token in turn.question + turn.answer for turn in turns):
         raise Misuse(f"the question holds {image_token}, which stands for an image; leave it out")
     places = spread(len(images), turns)
     write = _content if _takes_parts(tokenizer) else _plain
@@ -42,7 +43,7 @@ def render_chat(
         text = tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=True)
     except (TemplateError, TypeError, ValueError, KeyError) as error:
         raise ChiasmError(f"the folder's chat template refuses the conversation: {error}") from None
-    parts = str(text).split(image_token)
+    parts = str(text).split(image_token) if image_token else [str(text)]
     if len(parts) != len(images) + 1:
         raise ChiasmError(
             f"the folder's chat template writes {len(parts) - 1} places for {len(images)} images; "

@@ -1,6 +1,5 @@
 """From one frozen encoder's space into another's: what the house embedder was taught."""
 
-import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional as F

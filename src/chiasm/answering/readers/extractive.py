@@ -4,11 +4,11 @@ It can only say what the files say, so no document can make it do anything; and 
 nothing fits well enough.
 """
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import singledispatchmethod
 
+from chiasm.answering.numerals import said
 from chiasm.answering.passages import sentences
 from chiasm.answering.readers.reader import Said
 from chiasm.answering.records import Evidence
@@ -22,18 +22,13 @@ from chiasm.answering.requests import (
     Read,
     Request,
 )
-from chiasm.answering.words import content, share
+from chiasm.answering.words import content, share, stems
 from chiasm.errors import Misuse
 from chiasm.retrieval.embedder import Embedder, Item, Role
 from chiasm.retrieval.similarity import similarity
 
 THRESHOLD = 1.24
 """Fit below which there is no answer: measured by `benchmarks/answer_threshold.py`."""
-_NUMBER_WORDS = (
-    *("zero", "one", "two", "three", "four", "five", "six"),
-    *("seven", "eight", "nine", "ten", "eleven", "twelve"),
-)
-_EARLIER_NUMBER = re.compile(rf"\b(\d+|{'|'.join(_NUMBER_WORDS)}|no|an?)\s+(?:\w+\s+)?$")
 
 
 @dataclass(frozen=True)
@@ -120,28 +115,15 @@ class Extractive:
 
 
 def counted(thing: str, words: str) -> int:
-    """How many of a thing words speak of: the number before it, summed over mentions; 1 for a
-    mention without a number.
+    """How many of a thing words speak of, summed over its mentions: the number that stands before
+    it, with at most one word between; 1 for a mention without a number.
     """
-    wanted = content(thing)
-    if not wanted:
-        return 0
+    wanted = stems(thing)
     total = 0
     for sentence in sentences(words):
-        text = sentence.casefold()
-        for match in re.finditer(_pattern(wanted), text):
-            before = _EARLIER_NUMBER.search(text[: match.start()])
-            total += 1 if before is None else _value(before[1])
+        found = stems(sentence)
+        for at in range(len(found) - len(wanted) + 1 if wanted else 0):
+            if found[at : at + len(wanted)] == wanted:
+                before = (said(word) for word in reversed(found[max(0, at - 2) : at]))
+                total += next((value for value in before if value is not None), 1)
     return total
-
-
-def _pattern(stems: Sequence[str]) -> str:
-    return r"\b" + r"\w*\s+".join(map(re.escape, stems)) + r"(?:s|es|ies|ed|ing|y)?\b"
-
-
-def _value(word: str) -> int:
-    if word.isdigit():
-        return int(word)
-    if word in _NUMBER_WORDS:
-        return _NUMBER_WORDS.index(word)
-    return 0 if word == "no" else 1

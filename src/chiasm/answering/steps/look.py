@@ -5,11 +5,11 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from chiasm.answering.database.grammar import parsed
-from chiasm.answering.database.numbers import number
 from chiasm.answering.database.plans import GRAMMAR, Plan, Result, from_json
 from chiasm.answering.database.retrieval import Retrieval, nearest, switched
 from chiasm.answering.database.table import Row, executed, row, written_out
 from chiasm.answering.desk import Candidate, Desk
+from chiasm.answering.numerals import number
 from chiasm.answering.passages import whole
 from chiasm.answering.records import Answered, Citation
 from chiasm.answering.requests import HowMany
