@@ -93,13 +93,6 @@ class SentenceModel:
         tokenizer = getattr(self.model.tokenizer, "tokenizer", self.model.tokenizer)
         return sum(len(ids) for ids in tokenizer(list(texts), truncation=True)["input_ids"])
 
-
-def _nested(folder: Path) -> tuple[int, ...]:
-    """`matryoshka_dimensions` of the folder's configuration, as vLLM reads them too."""
-    config = folder / "config.json"
-    saved = json.loads(config.read_text(encoding="utf-8")) if config.is_file() else {}
-    return tuple(sorted(saved.get("matryoshka_dimensions") or ()))
-
     def _sums(self, items: Sequence[Item], role: Role, instruction: str) -> Single:
         """Words and pictures embedded apart, and what belongs to one item added."""
         parts = [
@@ -117,6 +110,13 @@ def _nested(folder: Path) -> tuple[int, ...]:
         return Single(
             vectors=vectors.new_zeros(len(items), vectors.shape[1]).index_add(0, owners, vectors)
         )
+
+
+def _nested(folder: Path) -> tuple[int, ...]:
+    """`matryoshka_dimensions` of the folder's configuration, as vLLM reads them too."""
+    config = folder / "config.json"
+    saved = json.loads(config.read_text(encoding="utf-8")) if config.is_file() else {}
+    return tuple(sorted(saved.get("matryoshka_dimensions") or ()))
 
 
 def _modality(item: Item) -> Any:
