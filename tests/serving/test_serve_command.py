@@ -49,6 +49,7 @@ def test_a_taken_port_is_named(chiasm):
     assert code == 1 and f"port {port}" in err
 
 
+@pytest.mark.slow
 def test_it_serves_until_it_is_stopped(checkpoint):
     command = [sys.executable, "-m", "chiasm.cli.main", "serve", "--model", checkpoint]
     started = subprocess.Popen(
