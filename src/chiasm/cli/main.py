@@ -7,6 +7,7 @@ import sys
 import typer
 
 from chiasm.cli import data, weights
+from chiasm.cli.answer import answer
 from chiasm.cli.ask import ask
 from chiasm.cli.compare import compare
 from chiasm.cli.compress import compress
@@ -14,7 +15,10 @@ from chiasm.cli.cost import cost
 from chiasm.cli.explain import explain
 from chiasm.cli.fit import fit
 from chiasm.cli.generate import generate
+from chiasm.cli.index import index
 from chiasm.cli.parity import parity
+from chiasm.cli.search import search
+from chiasm.cli.serve import serve
 from chiasm.cli.show import show
 from chiasm.cli.systems import systems
 from chiasm.cli.train import train
@@ -26,7 +30,12 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-for verb in (systems, show, explain, cost, fit, train, compare, compress, ask, generate, parity):
+for verb in (
+    *(systems, show, explain, cost, fit, train, compare, compress),
+    *(ask, answer, generate, parity),
+):
+    app.command()(verb)
+for verb in (index, search, serve):
     app.command()(verb)
 app.add_typer(weights.app, name="weights")
 app.add_typer(data.app, name="data")

@@ -102,8 +102,12 @@ class Collator:
 
     def words(self, ids: Sequence[int], *, skip_special_tokens: bool = False) -> str:
         """The text of ids that were said; what only points at an image row has none."""
+        return self.spelled(ids, skip_special_tokens=skip_special_tokens).strip()
+
+    def spelled(self, ids: Sequence[int], *, skip_special_tokens: bool = False) -> str:
+        """The same with the spaces around it."""
         said = [token for token in ids if token < self.answers.host.vocabulary]
-        return str(self.tokenizer.decode(said, skip_special_tokens=skip_special_tokens)).strip()
+        return str(self.tokenizer.decode(said, skip_special_tokens=skip_special_tokens))
 
     def _images(self, example: Example) -> tuple[Picture, ...]:
         """The example's images that this system looks at."""

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from chiasm.data import easy_vqa, easy_vqa_captions, lookups, scenes
+from chiasm.data import easy_vqa, easy_vqa_captions, lookups, pairs, scenes
 from chiasm.data.conversations import SUFFIXES, read_conversations
 from chiasm.data.example import Dataset
 from chiasm.data.scene_questions import RELATIONS
@@ -21,8 +21,8 @@ class Source:
     about: str
     licence: str
     splits: tuple[str, ...]
-    package: str | None
-    """Alias in `chiasm.weights` that brings it onto this machine; None: it is generated here."""
+    packages: tuple[str, ...]
+    """Aliases in `chiasm.weights` that bring it onto this machine; none: it is generated here."""
     load: Callable[[str], Dataset]
 
 
@@ -45,7 +45,7 @@ register(
         about="5,000 pictures of one coloured shape, 48,248 short questions, 13 answers",
         licence="MIT",
         splits=easy_vqa.SPLITS,
-        package=easy_vqa.PACKAGE,
+        packages=(easy_vqa.PACKAGE,),
         load=easy_vqa.load,
     )
 )
@@ -55,7 +55,7 @@ register(
         about="9,000 drawings of several shapes: attributes, counts, relations, comparisons",
         licence="generated",
         splits=scenes.SPLITS,
-        package=None,
+        packages=(),
         load=scenes.load,
     )
 )
@@ -65,7 +65,7 @@ register(
         about="the same drawings, only the questions that compare things",
         licence="generated",
         splits=scenes.SPLITS,
-        package=None,
+        packages=(),
         load=partial(scenes.load, name="scenes-relations", kinds=RELATIONS),
     )
 )
@@ -75,7 +75,7 @@ register(
         about="the same drawings, each with a sentence that lists its shapes",
         licence="generated",
         splits=scenes.SPLITS,
-        package=None,
+        packages=(),
         load=scenes.captions,
     )
 )
@@ -87,7 +87,7 @@ register(
         "answers point at every cell on the way",
         licence="generated",
         splits=scenes.SPLITS,
-        package=None,
+        packages=(),
         load=lookups.load,
     )
 )
@@ -98,10 +98,32 @@ register(
         about="easy-VQA's pictures to draw from a caption and to describe, 24 captions",
         licence="MIT",
         splits=easy_vqa.SPLITS,
-        package=easy_vqa.PACKAGE,
+        packages=(easy_vqa.PACKAGE,),
         load=easy_vqa_captions.load,
     )
 )
+
+for _name, _about, _licence, _packages in (
+    ("stamps", "950 drawings and photographs, a sentence each", "GPL-2", (pairs.stamps.PACKAGE,)),
+    (
+        *("clip-art", "2,700 drawings with titles and keywords", "public domain"),
+        (pairs.clip_art.PACKAGE,),
+    ),
+    (
+        *("emoji", "1,850 emoji in three designs, with names", "MIT, CC-BY-4.0, OFL-1.1"),
+        (pairs.emoji.NAMES, *pairs.emoji.DESIGNS.values()),
+    ),
+):
+    register(
+        Source(
+            name=_name,
+            about=f"{_about}; fifths of the concepts are held out",
+            licence=_licence,
+            splits=pairs.SPLITS,
+            packages=_packages,
+            load=partial(pairs.captions, _name),
+        )
+    )
 
 
 def source(name: str) -> Source:

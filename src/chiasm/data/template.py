@@ -71,7 +71,7 @@ class Template:
         """
         if not turns:
             raise Misuse("a prompt needs at least one turn; ask something")
-        places = _spread(images, turns)
+        places = spread(images, turns)
         out = [*self._written(self.start, Role.SYSTEM, 0)]
         if system := system or self.system:
             out += self._written(self.before_system, Role.SYSTEM, 0)
@@ -183,8 +183,11 @@ def _parts(text: str, specials: tuple[str, ...]) -> tuple[tuple[Kind, str], ...]
     return tuple(("token" if part in specials else "text", part) for part in parts if part)
 
 
-def _spread(images: int, turns: Sequence[Turn]) -> list[tuple[int, ...]]:
-    """Each turn's places; with none given, all images stand in front of the first question."""
+def spread(images: int, turns: Sequence[Turn]) -> list[tuple[int, ...]]:
+    """Each turn's places; with none given, all images stand in front of the first question.
+
+    Raises ChiasmError for places that are not in order, or not as many as the images.
+    """
     places = [turn.places for turn in turns]
     if not any(places):
         return [(0,) * images, *places[1:]]

@@ -4,6 +4,7 @@ from chiasm.decoding.draw import Drawing, Prompts, draw
 from chiasm.decoding.flow import Guidance, Rescale, euler, times
 from chiasm.decoding.generate import Generated, generate, steps
 from chiasm.decoding.sampling import Sampling
+from chiasm.decoding.spoken import Spoken
 
 __all__ = [
     "Drawing",
@@ -12,6 +13,7 @@ __all__ = [
     "Prompts",
     "Rescale",
     "Sampling",
+    "Spoken",
     "draw",
     "euler",
     "generate",

@@ -8,6 +8,9 @@ from torch import Tensor
 
 from chiasm.errors import Misuse
 
+COLDEST = 1e-4
+"""Below it, scores divided by the temperature leave float32; what is drawn is the likeliest."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Sampling:
@@ -33,7 +36,7 @@ class Sampling:
         self, logits: Float[Tensor, "row vocabulary"], generator: torch.Generator
     ) -> Int[Tensor, " row"]:
         """The next id of every row."""
-        if self.temperature == 0:
+        if self.temperature < COLDEST:
             return logits.argmax(-1)
         scores = (logits.float() / self.temperature).softmax(-1)
         ordered, ids = scores.sort(-1, descending=True)

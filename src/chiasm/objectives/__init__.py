@@ -11,6 +11,7 @@ from chiasm.objectives.flow import (
     UniformTimes,
     shifted,
 )
+from chiasm.objectives.hardest import hardest_in_batch
 from chiasm.objectives.joint import TextAndFlow
 from chiasm.objectives.joint_classes import JointClasses
 from chiasm.objectives.matching import SoftMatching, log_match
@@ -32,6 +33,7 @@ __all__ = [
     "Structure",
     "TextAndFlow",
     "UniformTimes",
+    "hardest_in_batch",
     "log_match",
     "pairwise_volume",
     "same_items",

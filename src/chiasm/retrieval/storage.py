@@ -7,8 +7,6 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from chiasm.compression.bits import pack, unpack
-
 
 class Storage(Protocol):
     """A frozen value that writes vectors into tensors of one row a vector, and reads them back."""
@@ -53,8 +51,13 @@ class Signs:
     """One bit an entry: the vector's signs, each 1 / sqrt(width)."""
 
     def written(self, vectors: Tensor) -> tuple[Tensor, ...]:
+        # Deferred, as below: its room knows layers and models, which other users of search do not.
+        from chiasm.compression.bits import pack
+
         return (pack((vectors >= 0).to(torch.uint8).T, 1).T.contiguous(),)
 
     def read(self, columns: tuple[Tensor, ...], width: int) -> Tensor:
+        from chiasm.compression.bits import unpack
+
         signs = unpack(columns[0].T, 1)[:width].T
         return (2.0 * signs.float() - 1.0) * width**-0.5

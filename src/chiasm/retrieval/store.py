@@ -49,6 +49,10 @@ class Store(Protocol):
         """In the order of `ids`; ids that are not there are left out."""
         ...
 
+    def select(self, where: Where) -> list[Row]:
+        """The rows that a filter selects, vectors and all; tokens as they are stored."""
+        ...
+
     def files(self) -> dict[str, str]:
         """Path and SHA-256 of every file that has rows."""
         ...

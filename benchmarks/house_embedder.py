@@ -1,0 +1,280 @@
+"""Teaches the house embedder's projector and judges it: `python benchmarks/house_embedder.py`.
+
+Pictures of stamps, clip art and two designs of emoji, and ImageNet's class vectors, are taught to
+meet MiniLM's vectors of what they are called; a fifth of the concepts and a third design are held
+out. Encoders stay frozen, so every picture is encoded once (`--features`, made if it is not there).
+Controls: the same projector without the structure term, and untaught.
+"""
+
+import argparse
+import random
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from PIL import Image, ImageOps
+from recording import recorded
+from safetensors.torch import load_file, save_file
+from torch.nn import functional as F
+
+from chiasm import weights
+from chiasm.data import pairs
+from chiasm.data.example import Drawing
+from chiasm.data.media import read_image
+from chiasm.data.pairs import Pair, split_of
+from chiasm.embedders import house
+from chiasm.embedders.projector import Projector
+from chiasm.evaluation.interval import clustered
+from chiasm.objectives import Contrastive, Structure
+from chiasm.retrieval import Item, Role, SentenceModel
+
+UNSEEN_DESIGN = "noto"
+VIEWS = 2
+"""Of each picture: as it is, and varied."""
+KS = (1, 5, 10)
+
+
+def varied(picture: Image.Image, draw: random.Random) -> Image.Image:
+    """Mirrored or not, cropped or set back, turned a little."""
+    ground = picture.getpixel((0, 0))
+    if draw.random() < 0.5:
+        picture = ImageOps.mirror(picture)
+    width, height = picture.size
+    scale = draw.uniform(0.75, 1.3)
+    if scale < 1:
+        across, down = int(width * scale), int(height * scale)
+        left, top = draw.randint(0, width - across), draw.randint(0, height - down)
+        picture = picture.crop((left, top, left + across, top + down))
+    else:
+        page = Image.new("RGB", (int(width * scale), int(height * scale)), ground)
+        page.paste(
+            picture, (draw.randint(0, page.width - width), draw.randint(0, page.height - height))
+        )
+        picture = page
+    return picture.rotate(
+        draw.uniform(-12, 12), fillcolor=ground, resample=Image.Resampling.BILINEAR
+    )
+
+
+def encoded(path: Path) -> tuple[tuple[Pair, ...], torch.Tensor]:
+    """Pooled features of every view of every pair."""
+    every = tuple(pair for read in pairs.SETS.values() for pair in read())
+    if not path.is_file():
+        encoder, found, batch = house.picture_encoder(), [], []
+        for at, pair in enumerate(every):
+            held, draw = pair.picture, random.Random(at)
+            picture = held.draw() if isinstance(held, Drawing) else read_image(held)
+            batch += [picture, *(varied(picture, draw) for _ in range(VIEWS - 1))]
+            if len(batch) >= house.BATCH or at == len(every) - 1:
+                found.append(house.features(encoder, batch))
+                batch = []
+            if at % 500 == 0:
+                print(f"{at:,} of {len(every):,} pictures encoded", flush=True)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        save_file({"features": torch.cat(found).half()}, path)
+    return every, load_file(path)["features"].float().view(len(every), VIEWS, -1)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recipe:
+    """How the projector is taught."""
+
+    hidden: int = 1024
+    steps: int = 3000
+    batch: int = 512
+    rate: float = 1e-3
+    weight_decay: float = 0.02
+    temperature: float = 0.05
+    structure: float = 10.0
+    """Weight of the structure term; 0: without it."""
+    warm: int = 500
+    """Steps over which that weight rises."""
+    classes: float = 0.2
+    """Share of a batch that is ImageNet's class vectors."""
+
+
+@dataclass(frozen=True)
+class Known:
+    """All that teaching and judging read, encoded once."""
+
+    every: tuple[Pair, ...]
+    features: torch.Tensor
+    """`[pair, view, width]`"""
+    said: dict[str, torch.Tensor] = field(repr=False)
+    """MiniLM's vector of each text."""
+    names: tuple[tuple[str, ...], ...]
+    """Of ImageNet's classes."""
+    classes: torch.Tensor
+    """`[class, width]`: features that the classifier would call typical of each class."""
+
+    def texts(self, at: int) -> tuple[str, ...]:
+        pair = self.every[at]
+        return (pair.texts[0], ", ".join(pair.texts[:4]), *pair.texts[:1])
+
+
+def known(features: Path) -> Known:
+    every, encoded_ = encoded(features)
+    names = _class_names()
+    wanted = {text for pair in every for text in (pair.texts[0], ", ".join(pair.texts[:4]))}
+    wanted |= {name for own in names for name in own}
+    ordered = sorted(wanted)
+    words = SentenceModel.open(weights.path("minilm-l6"))
+    vectors = words.embed([Item(text=text) for text in ordered], role=Role.DOCUMENT).unit()
+    said = dict(zip(ordered, vectors.clone(), strict=True))
+    return Known(every, encoded_, said, names, _class_features(encoded_[:, 0]))
+
+
+def _class_names() -> tuple[tuple[str, ...], ...]:
+    folder = weights.path("imagenet-names")
+    lines = (folder / "imagenet_synset_to_lemma.txt").read_text(encoding="utf-8").splitlines()
+    lemmas = dict(line.split("\t", 1) for line in lines if "\t" in line)
+    synsets = (folder / "imagenet_synsets.txt").read_text(encoding="utf-8").split()
+    return tuple(tuple(name.strip() for name in lemmas[one].split(",")) for one in synsets)
+
+
+def _class_features(features: torch.Tensor) -> torch.Tensor:
+    """m + C w_c: where a linear classifier's weights w_c come from if the classes share the
+    covariance C, here that of the pictures taught.
+    """
+    encoder = load_file(weights.path("efficientnet-lite0") / "model.safetensors")
+    rows = encoder["_fc.weight"].float()
+    mean = features.mean(0)
+    centred = features - mean
+    covariance = centred.T @ centred / len(features)
+    away = rows @ covariance
+    # As far from the mean as pictures are.
+    return mean + away * (centred.norm(dim=-1).mean() / away.norm(dim=-1, keepdim=True))
+
+
+def teach(known: Known, recipe: Recipe, seed: int) -> Projector:
+    """A projector whose vectors of pictures meet those of their words."""
+    torch.manual_seed(seed)
+    draw = random.Random(seed)
+    chosen = [
+        at
+        for at, pair in enumerate(known.every)
+        if split_of(pair.concept) == "train" and pair.design != UNSEEN_DESIGN
+    ]
+    projector = Projector(known.features.shape[-1], house.WIDTH, recipe.hidden)
+    optimiser = torch.optim.AdamW(
+        projector.parameters(), lr=recipe.rate, weight_decay=recipe.weight_decay
+    )
+    schedule = torch.optim.lr_scheduler.OneCycleLR(
+        optimiser, recipe.rate, total_steps=recipe.steps, pct_start=0.1
+    )
+    contrast = Contrastive(temperature=recipe.temperature, both_ways=True)
+    structure = Structure(levels=1)
+    classes = int(recipe.classes * recipe.batch)
+    for step in range(recipe.steps):
+        own = draw.sample(chosen, recipe.batch - classes)
+        kinds = draw.sample(range(len(known.names)), classes)
+        views = torch.tensor([draw.randrange(VIEWS) for _ in own])
+        seen = torch.cat([known.features[own, views], known.classes[kinds]])
+        told = [draw.choice(known.texts(at)) for at in own]
+        told += [draw.choice(known.names[at]) for at in kinds]
+        said = torch.stack([known.said[text] for text in told])
+        projected = projector(seen)
+        alike = said @ said.T > 0.999
+        loss = contrast.judge(F.normalize(projected, dim=-1) @ said.T, alike.float())
+        if recipe.structure:
+            rise = min(1.0, step / recipe.warm)
+            loss = loss + rise * recipe.structure * structure.judge(seen, projected) / 2
+        optimiser.zero_grad()
+        loss.backward()
+        optimiser.step()
+        schedule.step()
+    return projector.eval()
+
+
+@torch.inference_mode()
+def recalls(known: Known, projector: Projector, chosen: Sequence[int]) -> dict[str, Any]:
+    """Recall at 1, 5 and 10 both ways among the chosen pictures and their first texts.
+
+    A text is right for every picture that bears it, a picture for its own text.
+    """
+    texts = sorted({known.every[at].texts[0] for at in chosen})
+    number = {text: at for at, text in enumerate(texts)}
+    owner = torch.tensor([number[known.every[at].texts[0]] for at in chosen])
+    concepts = [known.every[at].concept for at in chosen]
+    pictures = F.normalize(projector(known.features[list(chosen), 0]), dim=-1)
+    scores = torch.stack([known.said[text] for text in texts]) @ pictures.T
+    right = owner[None] == torch.arange(len(texts))[:, None]
+    first = {
+        text: concept
+        for concept, at in zip(concepts, owner.tolist(), strict=True)
+        for text in (texts[at],)
+    }
+    found: dict[str, Any] = {"pictures": len(chosen), "texts": len(texts)}
+    ways = (
+        ("text to picture", scores, right, [first[text] for text in texts]),
+        ("picture to text", scores.T, right.T, concepts),
+    )
+    for way, table, correct, clusters in ways:
+        order = table.argsort(dim=-1, descending=True)
+        for k in KS:
+            hit = correct.gather(-1, order[:, :k]).any(-1).float().tolist()
+            chance = [1 - _none_right(int(row.sum()), correct.shape[1], k) for row in correct]
+            found[f"{way}, recall@{k}"] = {
+                "recall": sum(hit) / len(hit),
+                "interval": list(clustered(hit, clusters)),
+                "chance": sum(chance) / len(chance),
+            }
+    return found
+
+
+def _none_right(right: int, of: int, k: int) -> float:
+    """The chance that k drawn ones are all wrong."""
+    share = 1.0
+    for at in range(min(k, of)):
+        share *= max(0, of - right - at) / (of - at)
+    return share
+
+
+def held_out(known: Known) -> dict[str, list[int]]:
+    """What is judged: new concepts of each set, and a new design of new and of taught concepts."""
+    found: dict[str, list[int]] = {}
+    for at, pair in enumerate(known.every):
+        test = split_of(pair.concept) == "test"
+        name = pair.id.split("/")[0]
+        if pair.design == UNSEEN_DESIGN:
+            name += ", new design" + ("" if test else ", taught concepts")
+        elif not test:
+            continue
+        found.setdefault(name, []).append(at)
+    return found
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--features", type=Path, default=Path("runs/house/features.safetensors"))
+    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--out", type=Path, help="result file")
+    parser.add_argument("--ship", action="store_true", help="write seed 0's projector into chiasm")
+    asked = parser.parse_args()
+    torch.set_num_threads(asked.threads)
+    everything = known(asked.features)
+    recipe = Recipe()
+    arms = {
+        "taught": recipe,
+        "structure off": replace(recipe, structure=0.0),
+        "untaught": replace(recipe, steps=0),
+    }
+    found: dict[str, Any] = {}
+    for arm, how in arms.items():
+        for seed in range(asked.seeds):
+            projector = teach(everything, how, seed)
+            if asked.ship and (arm, seed) == ("taught", 0):
+                state = {name: tensor.half() for name, tensor in projector.state_dict().items()}
+                save_file(state, house.PROJECTOR)
+            for name, chosen in held_out(everything).items():
+                judged = recalls(everything, projector, chosen)
+                found.setdefault(name, {}).setdefault(arm, []).append(judged)
+                print(arm, seed, name, judged["text to picture, recall@10"], flush=True)
+    recorded(__file__, asked.out, {"recipe": asdict(recipe), "found": found}, name="cpu")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""One file a kind of file: what it shows and says, as units."""

@@ -1,0 +1,1 @@
+"""The addresses that a server answers, one file a group."""
