@@ -29,14 +29,14 @@ def _pairs() -> tuple[CaptionedPicture, ...]:
     found = []
     for number, example in enumerate(data.load("scenes-captions", "test")[:MOST]):
         text = example.turns[0].answer
-        texts = (text, " ".join(reversed(text.split())))
-        group = f"kind {number % GROUPS}"
-        found.append(CaptionedPicture(example.id, group, example.images[0], texts))
+        concept = f"kind {number % GROUPS}"
+        texts = (text, " ".join(reversed(text.split())), text.split(",")[0])
+        found.append(CaptionedPicture(example.id, concept, example.images[0], texts))
     return tuple(found)
 
 
 def texts() -> list[str]:
-    return [*(text for pair in few(MOST) for text in pair.texts), *(p.group for p in few(MOST))]
+    return [text for pair in few(MOST) for text in pair.texts]
 
 
 def fresh(answers: EmbedderAnswers, seed: int = 0) -> BuiltEmbedder:

@@ -45,7 +45,7 @@ def teach(
         torch.set_num_threads(threads)
     named = pairs if isinstance(pairs, str) else None
     held = pairs_named(pairs, "train") if isinstance(pairs, str) else pairs
-    texts = [*(text for pair in held for text in pair.texts), *(pair.group for pair in held)]
+    texts = [text for pair in held for text in pair.texts]
     answers = chosen.at(size)
     texts += [task.instruction for task in answers.batches.tasks]
     embedder = prepare(answers, texts, seed, device_named(device))
