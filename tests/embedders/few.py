@@ -104,3 +104,13 @@ def shapes(slug: str, scale: Scale | str) -> dict[str, int]:
 def parameters(slug: str, scale: Scale | str, part: str = "") -> int:
     """Of the whole module, or of a part."""
     return sum(n for name, n in shapes(slug, scale).items() if not part or learns(name, (part,)))
+
+
+def card(slug: str) -> Any:
+    """A test of one embedder's card: evidence for it, skipped where its file is absent."""
+
+    def marked(test: Any) -> Any:
+        absent = pytest.mark.skipif(slug not in registered_embedders(), reason=f"no {slug}")
+        return pytest.mark.evidence(slug=slug, grade="lawful")(absent(test))
+
+    return marked
