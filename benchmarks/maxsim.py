@@ -1,9 +1,10 @@
-"""Late interaction on CPU threads: exact MaxSim and candidate search beside NumPy.
+"""Late interaction on CPU threads: exact MaxSim and candidate search beside NumPy and engines.
 
 Documents are unit vectors around a few of many topics each, queries noisy copies of some document's
 vectors: seeded, and made here. Baseline: one product of all vectors in NumPy and a maximum over
 each document's segment. Contenders take turns, A, B, C, A, B, C, …; medians over queries and turns.
-Recall is of the ten documents that exact scores in float64 rank first.
+Recall is of the ten documents that exact scores in float64 rank first. Engines choose candidates at
+several settings, and our exact scores rank them; the best is the fastest whose recall is 0.99.
 
     python benchmarks/maxsim.py
     python benchmarks/maxsim.py --documents 500 --queries 5 --out /tmp/m.json
@@ -11,8 +12,8 @@ Recall is of the ten documents that exact scores in float64 rank first.
 
 import argparse
 import sys
+import tempfile
 import time
-from collections.abc import Callable
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -20,6 +21,7 @@ from typing import Any
 import numpy as np
 import torch
 import torch.nn.functional as F
+from maxsim_engines import Engine, Way, engines
 from recording import recorded
 from waiting import asleep, thread_waiting
 
@@ -32,7 +34,6 @@ STORAGES = {
     "int8": Int8(),
     "signs": Signs(),
 }
-Way = Callable[[torch.Tensor], list[int]]
 
 
 def main() -> int:
@@ -47,31 +48,56 @@ def main() -> int:
     built = time.perf_counter() - start
     ways = _ways(documents, packed, inverted, options)
     truth = [_exact(documents, query) for query in queries]
-    rows = _measured(ways, queries, truth, options)
+    with tempfile.TemporaryDirectory(dir=options.folder) as folder:
+        beside = engines(documents, packed["float32"], Path(folder))
+        for engine in beside:
+            ways |= {f"{engine.name}, {name}": way for name, way in engine.ways.items()}
+        rows = _measured(ways, queries, truth, options)
     base = next(row for row in rows if row["name"] == BASELINE)
     for row in rows:
         row["times_faster"] = base["seconds"] / row["seconds"]
         print(
-            f"{row['name']:<36}{1e3 * row['seconds']:>9.2f} ms{row['times_faster']:>7.2f} times"
+            f"{row['name']:<50}{1e3 * row['seconds']:>9.2f} ms{row['times_faster']:>7.2f} times"
             f"   recall@10 {row['recall']:.4f}"
         )
-    exact = next(row for row in rows if row["name"] == "exact, float32")
-    near = [row for row in rows if row["name"].startswith("candidates") and row["recall"] >= 0.99]
-    best = max((row["times_faster"] for row in near), default=0.0)
-    holds = exact["times_faster"] >= 3 and best >= 5
+    for engine in beside:
+        print(
+            f"{engine.name}: built in {engine.build_seconds:.1f} s, {engine.disk_megabytes:.0f} MB "
+            f"on disk, peak memory {engine.memory_megabytes:.0f} MB more"
+        )
+    for name, one in packed.items():
+        print(f"our vectors, {name}: {one.bytes / 1e6:.1f} MB in memory")
     print(f"candidates' lists: {inverted.bytes / 1e6:.1f} MB, built in {built:.1f} s")
+    holds = _holds(rows, beside)
     found = {
         "metric": "median seconds a query",
         "baseline": BASELINE,
         "rows": rows,
+        "engines": [engine.told() for engine in beside],
         "megabytes": {name: one.bytes / 1e6 for name, one in packed.items()},
         "lists_megabytes": inverted.bytes / 1e6,
         "build_seconds": built,
-        "required": "exact 3 times, candidates at recall 0.99 or more 5 times the baseline's speed",
+        "required": (
+            "exact 3 times, candidates at recall 0.99 or more 5 times the baseline's speed, and no "
+            "slower than the fastest engine of that recall"
+        ),
         "holds": holds,
     }
     _write(options, found)
     return 0 if holds else 1
+
+
+def _holds(rows: list[dict[str, Any]], beside: list[Engine]) -> bool:
+    exact = next(row for row in rows if row["name"] == "exact, float32")
+
+    def fastest(*names: str) -> float:
+        able = [row for row in rows if row["name"].startswith(names) and row["recall"] >= 0.99]
+        return max((row["times_faster"] for row in able), default=0.0)
+
+    ours = fastest("candidates")
+    theirs = fastest(*(engine.name for engine in beside))
+    print(f"at recall 0.99: ours {ours:.2f} times the baseline's speed, engines {theirs:.2f} times")
+    return exact["times_faster"] >= 3 and ours >= max(5, theirs)
 
 
 def _drawn(options: argparse.Namespace) -> tuple[list[torch.Tensor], list[torch.Tensor]]:
@@ -171,6 +197,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--folder", type=Path, help="where engines write, for a while")
     parser.add_argument("--out", type=Path)
     return parser.parse_args()
 

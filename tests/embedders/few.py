@@ -15,15 +15,19 @@ from chiasm.spec import Scale
 from chiasm.spec.embedder import EmbedderAnswers, EmbedderSystem, registered_embedders
 from chiasm.training import Budget
 
-COUNT = 5
+COUNT, MOST = 5, 23
 GROUPS = 3
 
 
-@functools.cache
-def few(count: int = COUNT, split: str = "train") -> tuple[CaptionedPicture, ...]:
+def few(count: int = COUNT) -> tuple[CaptionedPicture, ...]:
     """Drawings, each with its caption and the words of it in another order."""
+    return _pairs()[:count]
+
+
+@functools.cache
+def _pairs() -> tuple[CaptionedPicture, ...]:
     found = []
-    for number, example in enumerate(data.load("scenes-captions", split)[:count]):
+    for number, example in enumerate(data.load("scenes-captions", "test")[:MOST]):
         text = example.turns[0].answer
         texts = (text, " ".join(reversed(text.split())))
         group = f"kind {number % GROUPS}"
@@ -32,7 +36,7 @@ def few(count: int = COUNT, split: str = "train") -> tuple[CaptionedPicture, ...
 
 
 def texts() -> list[str]:
-    return [*(text for pair in few(23) for text in pair.texts), *(p.group for p in few(23))]
+    return [*(text for pair in few(MOST) for text in pair.texts), *(p.group for p in few(MOST))]
 
 
 def fresh(answers: EmbedderAnswers, seed: int = 0) -> BuiltEmbedder:
@@ -75,10 +79,10 @@ def teacher(embedder: BuiltEmbedder, out: Any, count: int = COUNT) -> Teacher:
     return Teacher(embedder=embedder, pairs=few(count), budget=Budget(samples=count), out=out)
 
 
-def taken(embedder: BuiltEmbedder, out: Any, count: int = COUNT) -> Taken:
-    """The first batch of a run, without mined negatives."""
-    own = teacher(embedder, out, count)
-    return next(own._batches(0, embedder.model.answers.teaching.stages[0], None))
+def taken(embedder: BuiltEmbedder, out: Any, stage: int = 0) -> Taken:
+    """The first batch of a stage, without mined negatives."""
+    own = teacher(embedder, out)
+    return next(own._batches(stage, embedder.model.answers.teaching.stages[stage], None))
 
 
 def losses(embedder: BuiltEmbedder, batch: Taken) -> dict[str, torch.Tensor]:

@@ -71,7 +71,7 @@ def test_what_a_stage_teaches_moves_and_the_rest_is_bit_identical(slug, tmp_path
     for number, stage in enumerate(registered_embedders()[slug].at("nano").teaching.stages):
         embedder = nano(slug)
         model = embedder.model.train()
-        batch = taken(embedder, tmp_path / str(number))
+        batch = taken(embedder, tmp_path, number)
         freeze(model, stage.trained)
         before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
         adam = torch.optim.AdamW([p for p in model.parameters() if p.requires_grad], lr=1e-2)

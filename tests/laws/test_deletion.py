@@ -102,6 +102,9 @@ def test_deleting_a_member_fails_only_the_systems_that_name_it(tmp_path):
 
 def test_every_system_file_registers_itself():
     from chiasm.spec import registered
+    from chiasm.spec.embedder import registered_embedders
 
     modules = [importlib.import_module(f"chiasm.systems.{name}") for name in SYSTEMS]
-    assert {module.SYSTEM.slug for module in modules} == set(registered())
+    models, embedders = set(registered()), set(registered_embedders())
+    assert not models & embedders
+    assert {module.SYSTEM.slug for module in modules} == models | embedders

@@ -149,6 +149,8 @@ def dataclass_names() -> set[str]:
 
 FRONT_DOORS = {
     "assemble.py": "takes a system or bare answers and tells them apart once",
+    "embedders/building.py": "takes an embedder or bare answers and tells them apart once",
+    "embedders/folder.py": "a file may hold anything; refuses what is no answers",
     "cost/count.py": "takes a system or bare answers and tells them apart once",
     "hub/folder.py": "a file may hold anything; refuses what is no answers",
 }

@@ -1,6 +1,8 @@
-"""Puts batches into a table until it is killed, and says after each that it is there.
+"""Puts batches into a table and says after each that it is there.
 
-python -m tests.retrieval.putting FOLDER maintain
+    python -m tests.retrieval.putting LOCATION NAME BATCHES
+
+By the name `maintain`, the table is maintained in between.
 """
 
 import sys
@@ -14,11 +16,12 @@ ROWS = 7
 
 
 def main() -> None:
-    store = Lance.open(sys.argv[1])
+    location, name, batches = sys.argv[1:]
+    store = Lance.open(location)
     generator = np.random.default_rng(17)
-    for batch in range(100_000):
-        store.put([drawn(generator, f"{batch}-{one}") for one in range(ROWS)])
-        if sys.argv[2] == "maintain" and batch % 5 == 4:
+    for batch in range(int(batches)):
+        store.put([drawn(generator, f"{name}-{batch}-{one}") for one in range(ROWS)])
+        if name == "maintain" and batch % 3 == 2:
             store.maintain()
         print(batch, flush=True)
 

@@ -109,7 +109,7 @@ def test_what_cannot_be_healed_is_told(tmp_path):
 @pytest.mark.parametrize("also", ["put", "maintain"])
 def test_a_killed_writer_loses_nothing_that_it_acknowledged(tmp_path, also):
     """kill -9 while batches are put: those it told of are whole, the next is whole or absent."""
-    command = [sys.executable, "-m", "tests.retrieval.putting", str(tmp_path), also]
+    command = [sys.executable, "-m", "tests.retrieval.putting", str(tmp_path), also, "9999"]
     source = {**os.environ, "PYTHONPATH": f"{ROOT / 'src'}{os.pathsep}{ROOT}"}
     writer = subprocess.Popen(command, cwd=ROOT, env=source, stdout=subprocess.PIPE, text=True)
     assert writer.stdout is not None
@@ -120,7 +120,7 @@ def test_a_killed_writer_loses_nothing_that_it_acknowledged(tmp_path, also):
     writer.wait()
     store = Lance.open(tmp_path)
     ids = store.table.search().select(["id"]).to_arrow()["id"].to_pylist()
-    batches = Counter(int(one.split("-")[0]) for one in ids)
+    batches = Counter(int(one.split("-")[1]) for one in ids)
     assert set(batches.values()) == {ROWS} and len(set(ids)) == len(ids)
     assert list(range(acknowledged[-1] + 1)) == acknowledged
     assert set(acknowledged) <= set(batches) <= {*acknowledged, acknowledged[-1] + 1}

@@ -1,9 +1,19 @@
 """sentence-transformers' models as embedders: the packaged one, and one of many vectors from it."""
 
+from pathlib import Path
+
 import pytest
 import torch
 from PIL import Image
 from sentence_transformers import MultiVectorEncoder
+from transformers import (
+    AutoTokenizer,
+    CLIPConfig,
+    CLIPImageProcessorPil,
+    CLIPModel,
+    CLIPProcessor,
+    PreTrainedTokenizerFast,
+)
 
 from chiasm.errors import Misuse
 from chiasm.retrieval import Item, Multi, Role, SentenceModel, Single, similarity
@@ -85,3 +95,40 @@ def test_refusals(single):
         single.embed(ITEMS, role=Role.QUERY, task="code")
     with pytest.raises(Misuse, match="neither words nor a picture"):
         Item(text="  ")
+
+
+def _clip(folder: Path) -> CLIPModel:
+    torch.manual_seed(0)
+    words = AutoTokenizer.from_pretrained(resolve("minilm-l6")).backend_tokenizer
+    marks = {"pad_token": "[PAD]", "unk_token": "[UNK]", "bos_token": "[CLS]", "eos_token": "[SEP]"}
+    tokenizer = PreTrainedTokenizerFast(tokenizer_object=words, model_max_length=31, **marks)
+    small = {"hidden_size": 22, "num_hidden_layers": 2, "num_attention_heads": 2}
+    model = CLIPModel(
+        CLIPConfig(
+            text_config={**small, "vocab_size": 30522, "eos_token_id": 102, "projection_dim": 19},
+            vision_config={**small, "image_size": 33, "patch_size": 11, "projection_dim": 19},
+            projection_dim=19,
+        )
+    ).eval()
+    model.save_pretrained(folder)
+    side = {"height": 33, "width": 33}
+    pixels = CLIPImageProcessorPil(size={"shortest_edge": 33}, crop_size=side)
+    CLIPProcessor(image_processor=pixels, tokenizer=tokenizer).save_pretrained(folder)
+    return model
+
+
+@torch.inference_mode()
+def test_a_clip_folder_embeds_words_pictures_and_both(tmp_path: Path) -> None:
+    """transformers' own model, given its own processor's inputs, is the reference."""
+    model = _clip(tmp_path)
+    embedder = SentenceModel.open(tmp_path)
+    picture = Image.new("RGB", (41, 37), "orange")
+    items = [Item(text="a cat"), Item(image=picture), Item(text="a cat", image=picture)]
+    found = embedder.embed(items, role=Role.DOCUMENT).vectors
+    processor = CLIPProcessor.from_pretrained(tmp_path)
+    read = processor(text=["a cat"], images=[picture], return_tensors="pt")
+    words = model.get_text_features(read["input_ids"], read["attention_mask"]).pooler_output[0]
+    seen = model.get_image_features(read["pixel_values"]).pooler_output[0]
+    units = [one / one.norm() for one in (words, seen)]
+    expected = torch.stack([*units, units[0] + units[1]])
+    torch.testing.assert_close(found, expected, rtol=1e-5, atol=1e-6)

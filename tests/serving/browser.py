@@ -66,7 +66,11 @@ class Page:
     def wait(self, script: str, seconds: float = SECONDS) -> Any:
         """The first value of an expression that holds."""
         deadline = time.monotonic() + seconds
-        while not (found := self.evaluate(f"(() => {{ try {{ return {script} }} catch {{}} }})()")):
+        tried = (
+            f"(() => {{ try {{ const found = {script}; "
+            "return found instanceof Node ? true : found } catch {} })()"
+        )
+        while not (found := self.evaluate(tried)):
             if time.monotonic() > deadline:
                 shown = self.evaluate("document.body.innerText.slice(0, 600)")
                 raise TimeoutError(f"never came true: {script}; the page says: {shown}")

@@ -7,7 +7,7 @@ import json
 import socket
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,6 +16,7 @@ import pytest
 import torch
 import transformers
 import uvicorn
+from fastapi import FastAPI
 from openai import OpenAI
 from PIL import Image
 from sentence_transformers import SentenceTransformer
@@ -100,12 +101,17 @@ def uri(data: bytes, kind: str = "image/png") -> str:
     return f"data:{kind};base64," + base64.b64encode(data).decode()
 
 
+Finish = Callable[[FastAPI, Services], FastAPI]
+
+
 @contextlib.contextmanager
-def served(services: Services) -> Iterator[str]:
-    """The address of a server that runs until the end of the block."""
+def served(services: Services, finish: Finish = lambda app, _: app) -> Iterator[str]:
+    """The address of a server that runs until the end of the block; `finish` adds to its app."""
     listener = socket.socket()
     listener.bind(("127.0.0.1", 0))
-    config = uvicorn.Config(application(services), log_level="error", lifespan="on")
+    config = uvicorn.Config(
+        finish(application(services), services), log_level="error", lifespan="on"
+    )
     server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
     thread.start()

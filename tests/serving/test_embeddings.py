@@ -1,4 +1,4 @@
-"""Embeddings through OpenAI's own client, reranking and scores: the embedder's own, made elsewhere."""
+"""Embeddings through OpenAI's own client, reranking and scores: the embedder's own, made apart."""
 
 import base64
 

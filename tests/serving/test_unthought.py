@@ -1,4 +1,4 @@
-"""Requests that nobody thought of: whatever comes, the server answers or refuses it in its shape."""
+"""Requests that nobody thought of: whatever comes, the server answers or refuses in its shape."""
 
 import pytest
 import schemathesis

@@ -59,7 +59,7 @@ class Asker:
         tokenizer, image_id = checkpoint.tokenizer, checkpoint.tokens.image
         if checkpoint.slug is None and tokenizer.chat_template is not None:
             token = "" if image_id is None else str(tokenizer.convert_ids_to_tokens(image_id))
-            collator = replace(collator, rendering=_Chat(token or "<image>"))
+            collator = replace(collator, rendering=_Chat(token))
         return cls(checkpoint, collator)
 
     def answer(
@@ -140,6 +140,7 @@ class _Chat:
     """A folder's chat template in the place of `render`."""
 
     image_token: str
+    """Empty for a model that is shown no images."""
 
     def __call__(
         self,

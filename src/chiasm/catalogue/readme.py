@@ -24,6 +24,7 @@ from chiasm.evaluation.committed_compress import compress_block
 from chiasm.evaluation.committed_effects import effects_block
 from chiasm.evaluation.committed_files import table
 from chiasm.evaluation.committed_ratios import ratios_block
+from chiasm.evaluation.committed_search import search_block
 
 SYSTEM_FILES = Path(__file__).parents[1] / "systems"
 
@@ -97,6 +98,7 @@ BLOCKS: dict[str, Callable[[], str]] = {
     "results": lambda: results_block(REPOSITORY / "results"),
     "ratios": lambda: ratios_block(REPOSITORY / "results"),
     "compress": lambda: compress_block(REPOSITORY / "results"),
+    "search": lambda: search_block(REPOSITORY / "results"),
     "effects": lambda: effects_block(REPOSITORY / "results"),
 }
 

@@ -18,6 +18,7 @@ from chiasm.cli.generate import generate
 from chiasm.cli.index import index
 from chiasm.cli.parity import parity
 from chiasm.cli.search import search
+from chiasm.cli.serve import serve
 from chiasm.cli.show import show
 from chiasm.cli.systems import systems
 from chiasm.cli.train import train
@@ -34,7 +35,7 @@ for verb in (
     *(ask, answer, generate, parity),
 ):
     app.command()(verb)
-for verb in (index, search):
+for verb in (index, search, serve):
     app.command()(verb)
 app.add_typer(weights.app, name="weights")
 app.add_typer(data.app, name="data")

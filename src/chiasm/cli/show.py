@@ -19,9 +19,21 @@ def show(
 
     from chiasm.catalogue.story import answers_of, changes_of, described
     from chiasm.spec import scale_named, system
+    from chiasm.spec.embedder import registered_embedders
 
-    found = system(slug)
     size = scale_named(scale)
+    if slug in registered_embedders():
+        from chiasm.embedders.showing import as_record, described_embedder
+
+        of = registered_embedders()[slug]
+        if as_json:
+            typer.echo(json.dumps(as_record(of, size), indent=2, ensure_ascii=False))
+            return
+        page = Console(highlight=False, soft_wrap=True)
+        for line in described_embedder(of, size):
+            page.print(line)
+        return
+    found = system(slug)
     answers, changes = answers_of(found, size), changes_of(found, size)
     if as_json:
         record = {

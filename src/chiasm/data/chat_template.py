@@ -4,6 +4,7 @@ from collections.abc import Sequence, Sized
 from itertools import pairwise
 from typing import Any
 
+from jinja2.exceptions import TemplateError
 from transformers import PreTrainedTokenizerBase
 
 from chiasm.data.example import Turn
@@ -24,20 +25,25 @@ def render_chat(
     """The ids of a prompt up to where its last answer begins, in the template's own words.
 
     Images stand where the turns' places say, by default before the first question. An image token
-    typed by the user is refused: the template could not tell it from an image.
+    typed by the user is refused: the template could not tell it from an image. A model without
+    images has an empty image token.
     """
-    if any(image_token in turn.question + turn.answer for turn in turns):
+    if image_token and any(image_token in turn.question + turn.answer for turn in turns):
         raise Misuse(f"the question holds {image_token}, which stands for an image; leave it out")
+    places = spread(len(images), turns)
+    write = _content if _takes_parts(tokenizer) else _plain
     messages: list[dict[str, Any]] = []
     if system:
-        messages.append({"role": "system", "content": [{"type": "text", "text": system}]})
-    for number, (turn, places) in enumerate(zip(turns, spread(len(images), turns), strict=True)):
-        messages.append({"role": "user", "content": _content(turn.question, places)})
+        messages.append({"role": "system", "content": write(system, ())})
+    for number, (turn, at) in enumerate(zip(turns, places, strict=True)):
+        messages.append({"role": "user", "content": write(turn.question, at)})
         if number < len(turns) - 1:
-            answer = [{"type": "text", "text": turn.answer}]
-            messages.append({"role": "assistant", "content": answer})
-    text = tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=True)
-    parts = str(text).split(image_token)
+            messages.append({"role": "assistant", "content": write(turn.answer, ())})
+    try:
+        text = tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=True)
+    except (TemplateError, TypeError, ValueError, KeyError) as error:
+        raise ChiasmError(f"the folder's chat template refuses the conversation: {error}") from None
+    parts = str(text).split(image_token) if image_token else [str(text)]
     if len(parts) != len(images) + 1:
         raise ChiasmError(
             f"the folder's chat template writes {len(parts) - 1} places for {len(images)} images; "
@@ -54,6 +60,21 @@ def render_chat(
         if ids:
             out.append(Rendered(ids, Role.USER, False, None, 0))
     return out
+
+
+def _takes_parts(tokenizer: PreTrainedTokenizerBase) -> bool:
+    """Whether the template reads a message as a list of parts; older ones read it as a text."""
+    part = {"type": "text", "text": "probe"}
+    try:
+        text = tokenizer.apply_chat_template([{"role": "user", "content": [part]}], tokenize=False)
+    except (TemplateError, TypeError, ValueError, KeyError):
+        return False
+    return "probe" in str(text) and "'text'" not in str(text)
+
+
+def _plain(question: str, places: Sequence[int]) -> str:
+    """A message as its text alone."""
+    return question
 
 
 def _content(question: str, places: Sequence[int]) -> list[dict[str, Any]]:

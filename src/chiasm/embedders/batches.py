@@ -86,6 +86,13 @@ class Batches:
     """A rule of `chiasm.retrieval.mining`."""
     negatives: int = 0
     mined_from: int = 1
+    staged: tuple[tuple[int, ...], ...] = ()
+    """Numbers of the tasks that each stage teaches; () and () inside it: all."""
+
+    def taught(self, stage: int) -> tuple[int, ...]:
+        """The tasks of a stage, by number."""
+        chosen = self.staged[stage] if stage < len(self.staged) else ()
+        return chosen or tuple(range(len(self.tasks)))
 
     def __post_init__(self) -> None:
         if not self.tasks:

@@ -79,6 +79,10 @@ class House:
             vectors[own] += F.normalize(projected, dim=-1)
         return Single(vectors=F.normalize(vectors, dim=-1))
 
+    def tokens(self, texts: Sequence[str]) -> int:
+        """How many tokens the texts are together, as MiniLM reads them."""
+        return self.words.tokens(texts)
+
 
 BATCH = 8
 """Pictures encoded together; larger batches fall out of a CPU's cache."""

@@ -6,6 +6,7 @@ from pathlib import Path
 from transformers.utils import logging
 
 from chiasm import weights
+from chiasm.embedders.house import House
 from chiasm.errors import Misuse
 from chiasm.retrieval.embedder import Embedder
 from chiasm.retrieval.sentence_models import SentenceModel
@@ -18,7 +19,7 @@ def _minilm() -> Embedder:
     return SentenceModel.open(weights.path("minilm-l6"))
 
 
-NAMES: Mapping[str, Callable[[], Embedder]] = {"minilm": _minilm}
+NAMES: Mapping[str, Callable[[], Embedder]] = {"house": House.open, "minilm": _minilm}
 
 
 def named(name: str) -> Embedder:

@@ -148,8 +148,8 @@ class Teacher:
         block = min(batches.block or size, size)
         size -= size % block
         order = Blocks(
-            counts={task.name: len(self.pairs) for task in batches.tasks},
-            weights={task.name: task.weight for task in batches.tasks},
+            counts={batches.tasks[n].name: len(self.pairs) for n in batches.taught(at)},
+            weights={batches.tasks[n].name: batches.tasks[n].weight for n in batches.taught(at)},
             batch=size,
             block=block,
             seed=self.seed + at,

@@ -161,7 +161,30 @@ def _maxsim(found: Mapping[str, Any]) -> str:
     told = (
         f"{setting['documents']:,} documents of {setting['tokens']} vectors, {setting['width']} "
         f"wide, queries of {setting['asked']}; vectors: {sizes}; lists "
-        f"{found['lists_megabytes']:,.1f} MB, built in {found['build_seconds']:.0f} s"
+        f"{found['lists_megabytes']:,.1f} MB, built in {found['build_seconds']:.0f} s; engines' "
+        f"files: {_engines(found['engines'])}"
+    )
+    return _told(table(head, lines), told, found)
+
+
+def _engines(engines: list[Mapping[str, Any]]) -> str:
+    return ", ".join(
+        f"{one['name']} {one['disk_megabytes']:,.0f} MB in {one['build_seconds']:.0f} s"
+        for one in engines
+    )
+
+
+def _single(found: Mapping[str, Any]) -> str:
+    head = ("one vector a row", "ms a query", "recall@10")
+    lines = [
+        (f"`{row['name']}`", f"{1e3 * row['seconds']:.2f}", f"{row['recall']:.3f}")
+        for row in found["rows"]
+    ]
+    setting = found["setting"]
+    told = (
+        f"{setting['rows']:,} vectors {setting['width']} wide in one table with one index; ours "
+        f"takes {found['ratio']:.2f} times as long; put in {found['put_seconds']:.0f} s, indexed "
+        f"in {found['index_seconds']:.0f} s, {found['disk_megabytes']:,.0f} MB on disk"
     )
     return _told(table(head, lines), told, found)
 
@@ -179,5 +202,6 @@ BLOCKS: dict[str, Callable[[Mapping[str, Any]], str]] = {
     "compression_cpu": _methods,
     "peak_memory": _peaks,
     "maxsim": _maxsim,
+    "single_vectors": _single,
 }
 """Folder of results to what writes its table."""

@@ -111,6 +111,11 @@ class Library:
             )
         return found
 
+    @property
+    def embedder(self) -> Embedder:
+        """The one that its vectors are made by."""
+        return self.vectors.embedder
+
     def index(
         self,
         folder: str | Path,

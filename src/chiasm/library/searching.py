@@ -6,6 +6,7 @@ from dataclasses import replace
 import numpy as np
 
 from chiasm.errors import Misuse
+from chiasm.library.function_words import telling
 from chiasm.library.reranking.reranker import Reranker
 from chiasm.library.vectors import Vectors
 from chiasm.retrieval.embedder import Role
@@ -61,7 +62,7 @@ def rankings(store: Store, vectors: Vectors, query: Query, deep: int) -> dict[st
         if vectors.looks:
             found["picture"] = store.nearest(Column.PICTURE, asked, deep, query.where)
     if query.words:
-        found["bm25"] = store.matching(query.words, deep, query.where)
+        found["bm25"] = store.matching(telling(query.words), deep, query.where)
     return found
 
 

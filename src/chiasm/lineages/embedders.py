@@ -5,8 +5,8 @@ from typing import Any
 
 from chiasm.compression import NoCompression
 from chiasm.connectors import NoConnector
-from chiasm.data.pixels import IMAGENET
-from chiasm.embedders.batches import Batches
+from chiasm.data.pixels import CLIP, IMAGENET
+from chiasm.embedders.batches import PICTURE_TO_TEXT, TEXT_TO_PICTURE, Batches, Takes, Task
 from chiasm.embedders.stages import (
     Backbone,
     ConvolutionalMap,
@@ -15,6 +15,7 @@ from chiasm.embedders.stages import (
     FirstToken,
     LastToken,
     LinearHead,
+    ManyVectors,
     MeanToken,
     OneVector,
     Output,
@@ -28,6 +29,7 @@ from chiasm.embedders.stages import (
 from chiasm.encoders import EfficientNetLite0, NoEncoder, VisionTransformer
 from chiasm.fusion import NoFusion
 from chiasm.heads.none import NoHead
+from chiasm.lineages.encoders import CLIP_L_224, DINOV2_L, EVA_CLIP_G_224, LAYERED_NANO
 from chiasm.lineages.hosts import NANO
 from chiasm.lineages.vision_language import DRAWINGS, LITE, VISION_LANGUAGE
 from chiasm.spec import NoViews, Scale, Stage, Teaching
@@ -37,8 +39,11 @@ from chiasm.visibility import Everything, Sight
 
 WORDS, PICTURES = (Modality.TEXT,), (Modality.IMAGE,)
 SUM, COSINE, PLAIN = Summed(), Cosine(), Batches()
+EVERY_TOKEN = EveryToken()
 FIRST, LAST, MEAN, AS_IS = FirstToken(), LastToken(), MeanToken(), Unprojected()
-ONE = Output(reduce=EveryToken(), project=AS_IS, gives=OneVector())
+MANY = Output(reduce=EVERY_TOKEN, project=AS_IS, gives=ManyVectors())
+MANY_128 = replace(MANY, project=LinearHead(out=128))
+ONE = Output(reduce=EVERY_TOKEN, project=AS_IS, gives=OneVector())
 BIDIRECTIONAL = Sight(sequence=Everything(), memory=Everything())
 
 NANO_WORDS = Backbone(
@@ -94,6 +99,9 @@ EFFICIENTNET_L2 = Pictures(
 )
 """ALIGN's picture side at its largest."""
 
+LITE_SMALL = replace(LITE_PICTURES, height=96, width_pixels=96)
+"""3 x 3 tokens: what nano embedders read frozen, in a fifth of the time."""
+
 BERT_LARGE = Sentences(
     model_type="bert",
     settings=(
@@ -104,6 +112,83 @@ BERT_LARGE = Sentences(
     ),
 )
 BERT_BASE = Sentences(model_type="bert")
+
+ROBERTA_LARGE = Sentences(
+    model_type="roberta",
+    settings=(
+        ("vocab_size", 50_265),
+        ("hidden_size", 1024),
+        ("num_hidden_layers", 24),
+        ("num_attention_heads", 16),
+        ("intermediate_size", 4096),
+        ("max_position_embeddings", 514),
+    ),
+)
+DISTILBERT = Sentences(model_type="distilbert")
+CLIP_L_WORDS = Sentences(
+    model_type="clip_text_model",
+    settings=(
+        ("hidden_size", 768),
+        ("intermediate_size", 3072),
+        ("num_attention_heads", 12),
+    ),
+    longest=77,
+)
+"""CLIP ViT-L/14's text side."""
+CLIP_L_PICTURES = Pictures(
+    encoder=replace(CLIP_L_224, taps=(), drop_first=0),
+    pixels=CLIP,
+    height=224,
+    width_pixels=224,
+)
+"""Its picture side, the class token first."""
+DINOV2_PICTURES = Pictures(
+    encoder=replace(DINOV2_L, taps=(), drop_first=0),
+    pixels=IMAGENET,
+    height=224,
+    width_pixels=224,
+)
+"""DINOv2 ViT-L/14, the class token first."""
+
+RESNET_152 = Pictures(
+    encoder=ConvolutionalMap(
+        model_type="resnet", width=2048, settings=(("depths", (3, 8, 36, 3)),)
+    ),
+    pixels=IMAGENET,
+    height=224,
+    width_pixels=224,
+)
+RESNET_50_PICTURES = replace(RESNET_152, encoder=ConvolutionalMap(model_type="resnet", width=2048))
+
+EVA_PICTURES = Pictures(encoder=EVA_CLIP_G_224, pixels=CLIP, height=224, width_pixels=224)
+"""EVA-CLIP ViT-g/14, the class token first."""
+
+NANO_CLASS = replace(NANO_PICTURES, encoder=replace(LAYERED_NANO, class_token=True))
+"""Two layers, a class token first."""
+CLIP_L_BEFORE_LAST = replace(CLIP_L_PICTURES, encoder=replace(CLIP_L_224, taps=(-2,), drop_first=0))
+"""CLIP ViT-L/14 one layer before its last, the class token first: 1 + 256 tokens."""
+
+NANO_LAYERS, MINILM_LAYERS = replace(NANO_WORDS, layers=True), replace(MINILM, layers=True)
+CLIP_L_LAYERS = replace(CLIP_L_WORDS, layers=True)
+NANO_VIEWS = replace(NANO_PICTURES, encoder=LAYERED_NANO, layers=2)
+CLIP_L_VIEWS = replace(
+    CLIP_L_PICTURES,
+    encoder=replace(CLIP_L_224, taps=tuple(range(2, 25, 2)), drop_first=0),
+    layers=12,
+)
+"""Towers whose layers are read: all of the words', every second of CLIP's 24 of the pictures'."""
+
+TO_BOTH = Task(name="text-to-both", query=(Takes.TEXT,), document=(Takes.PICTURE, Takes.WRITTEN))
+BOTH_TO = Task(name="both-to-text", query=(Takes.PICTURE, Takes.WRITTEN), document=(Takes.TEXT,))
+"""Documents of two modalities, and queries of two."""
+TEXT_TO = Task(name="text-to-text", query=(Takes.TEXT,), document=(Takes.OTHER,))
+INSTRUCTED = (
+    replace(TEXT_TO_PICTURE, instruction="find a picture of: "),
+    replace(PICTURE_TO_TEXT, instruction="find a caption of the picture."),
+    replace(TO_BOTH, instruction="find a picture and its words: "),
+    replace(BOTH_TO, instruction="find a text about the picture and: "),
+)
+"""Four tasks, each told apart by its instruction."""
 
 SCRATCH = Stage(
     name="scratch",
@@ -162,11 +247,13 @@ def two_towers(
     smol_stages: tuple[Stage, ...] = (WORDS_LEARN,),
     batches: Batches = PLAIN,
     fuse: Any = SUM,
+    fuses: tuple[Any, ...] = (),
+    small_outputs: tuple[Output, ...] | None = None,
     outputs: tuple[Output, ...] = (ONE,),
     score: Any = COSINE,
 ) -> dict[Scale, EmbedderAnswers]:
-    """Towers of their own for words and pictures. `small` is taught at nano and smol; None: the
-    objective itself.
+    """Towers of their own for words and pictures. `small` is taught at nano and smol, where
+    `small_outputs` come out; None: as at paper scale. `fuses` are of the scales; none: `fuse`.
     """
     softer = objective if small is None else small
     held = {
@@ -177,11 +264,35 @@ def two_towers(
     return {
         scale: EmbedderAnswers(
             encode=encode,
-            fuse=fuse,
-            outputs=outputs,
+            fuse=dict(zip(Scale, fuses, strict=True))[scale] if fuses else fuse,
+            outputs=outputs if scale is Scale.PAPER else small_outputs or outputs,
             score=score,
             teaching=teaching,
             batches=batches if scale is Scale.PAPER else replace(batches, chunk=None),
         )
         for scale, (encode, teaching) in held.items()
     }
+
+
+def three(
+    words: Any, pictures: Any, of_words: Any, of_pictures: Any, out: int
+) -> tuple[Tower, ...]:
+    """Towers of one width for words, pictures, and words that come with a picture."""
+    head = LinearHead(out=out, bias=False)
+    told = (Modality.DOCUMENT, Modality.SPEECH)
+    return (
+        text_tower(words, of_words, head),
+        image_tower(pictures, of_pictures, head),
+        Tower(name="told", reads=told, encoder=words, reduce=of_words, project=head),
+    )
+
+
+def told(tower: Tower) -> Tower:
+    """The tower of words, reading words that come with a picture too."""
+    return replace(tower, reads=(Modality.TEXT, Modality.DOCUMENT, Modality.SPEECH))
+
+
+def whole(words: Any, pictures: Any) -> tuple[Tower, ...]:
+    """Two towers that keep every token."""
+    every = EVERY_TOKEN
+    return told(text_tower(words, every, AS_IS)), image_tower(pictures, every, AS_IS)

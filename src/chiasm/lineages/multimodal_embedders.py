@@ -7,35 +7,41 @@ from chiasm.connectors import MLP, ShuffleMLP, Unchanged
 from chiasm.data.pixels import CLIP, SIGLIP
 from chiasm.embedders.batches import PICTURE_TO_TEXT, TEXT_TO_PICTURE, Batches
 from chiasm.embedders.stages import (
+    Agreement,
     Align,
     Alone,
     Backbone,
     Cosine,
     EveryToken,
     LastToken,
+    LateInteraction,
     ManyVectors,
+    NestedSizes,
     OneVector,
+    OtherOutput,
     Output,
     Prompt,
     Tower,
     Unprojected,
 )
 from chiasm.encoders import GridVision, VisionTransformer
-from chiasm.experts import AdaptedWeights, LoRA
+from chiasm.experts import AdaptedWeights, LoRA, SharedWeights
 from chiasm.experts.adapters import EVERY_SITE
 from chiasm.heads.none import NoHead
-from chiasm.lineages.encoders import SIGLIP_SO400M_448
-from chiasm.lineages.hosts import LLAMA_3_2_3B, NANO, QWEN2_7B, QWEN2_VL_2B
+from chiasm.lineages.encoders import SIGLIP_SO400M_448, VIT_B_CLASSES
+from chiasm.lineages.hosts import LLAMA_3_2_3B, MISTRAL_7B, NANO, QWEN2_7B, QWEN2_VL_2B
 from chiasm.lineages.vision_language import VISION_LANGUAGE
 from chiasm.objectives import Contrastive
 from chiasm.positions import MultimodalRotary
-from chiasm.spec import Answers, Host, Scale, Stage, Teaching, Tiles, WholePatches
+from chiasm.spec import Answers, Fixed, Host, Scale, Stage, Teaching, Tiles, WholePatches
 from chiasm.spec.embedder import EmbedderAnswers
 from chiasm.stream import Modality
 
 EVERYTHING = tuple(one for one in Modality if one not in (Modality.LATENT, Modality.LEARNED))
 LAST = Output(reduce=LastToken(), project=Unprojected(), gives=OneVector())
 COSINE, PROMPT, FEW = Cosine(), Prompt(marker="<|im_end|>"), 24
+MARKERS = ("<eos>", "<|im_end|>")
+"""Of the nano and the smol tokenizer."""
 EVERY = Output(reduce=EveryToken(), project=Unprojected(), gives=ManyVectors())
 BOTH_WAYS = Batches(tasks=(TEXT_TO_PICTURE, PICTURE_TO_TEXT), block=64)
 SOFT = Align(contrast=Contrastive(temperature=0.07))
@@ -88,6 +94,44 @@ def qwen2_5_vl(host: Host) -> Answers:
     return replace(qwen2_vl(host), encoder=vision)
 
 
+LLAVA_MISTRAL = replace(
+    VISION_LANGUAGE[Scale.PAPER], head=NoHead(), host=MISTRAL_7B, template="chatml"
+)
+"""LLaVA-Next's picture side at its global view, 576 tokens, before Mistral-7B."""
+
+BERT_BASE = Host(
+    vocabulary=30_522,
+    width=768,
+    depth=12,
+    heads=12,
+    kv_heads=12,
+    head_width=64,
+    ff_width=3072,
+    norm_eps=1e-12,
+    query_key_value_bias=True,
+    output_bias=True,
+    mlp_bias=True,
+    activation="gelu",
+    arrangement="post",
+    norm="layer",
+    gated=False,
+    positions="learned",
+    embedding_norm=True,
+    final_norm=False,
+    tied_head=True,
+    max_positions=512,
+)
+"""BERT's sizes, without its table of token types."""
+BGE_EVA = replace(
+    NANO_ANSWERS,
+    views=Fixed(224, 224),
+    pixels=CLIP,
+    encoder=replace(VIT_B_CLASSES, taps=(-1,), drop_first=None),
+    host=BERT_BASE,
+    template="chatml",
+)
+"""BGE-base behind a ViT-B/16 in CLIP's blocks: 196 tokens."""
+
 EAGLE_3B = replace(
     NANO_ANSWERS,
     views=Tiles(side=448, most=6, tagged=False),
@@ -98,6 +142,24 @@ EAGLE_3B = replace(
     template="chatml",
 )
 """Eagle 2 (arXiv 2501.14818): up to six tiles and a thumbnail, 256 tokens each."""
+
+
+SCRATCH = Stage(
+    name="scratch",
+    trained=("item", "output", "score"),
+    learning_rate=1e-3,
+    batch=48,
+    clip=5.0,
+)
+"""One stage, everything taught."""
+
+ADAPTED = Stage(
+    name="adapters",
+    trained=("item.experts", "item.connector", "output", "score"),
+    learning_rate=2e-4,
+    batch=16,
+)
+"""Adapters, the connector and the heads, beside a frozen encoder and language model."""
 
 
 def lora(rank: int, alpha: float, dropout: float = 0.0) -> AdaptedWeights:
@@ -117,16 +179,17 @@ def tower(answers: Answers, prompt: Prompt) -> Tower:
 
 
 def read_by(
-    paper: Answers, adapters: AdaptedWeights, prompt: Prompt = PROMPT, **changes: Any
+    paper: Answers, adapters: AdaptedWeights | None, prompt: Prompt = PROMPT, **changes: Any
 ) -> dict[Scale, tuple[Tower, ...]]:
-    """The one tower at three scales: taught whole at nano, by adapters at the others; `changes`
-    are answers of all three.
+    """The one tower at three scales: taught whole at nano, by adapters (if any) at the others;
+    `changes` are answers of all three. Smaller scales have markers of their own.
     """
-    small = replace(NANO_ANSWERS, **changes)
+    experts = SharedWeights() if adapters is None else adapters
+    marked = [replace(prompt, marker=one if prompt.marker else "") for one in MARKERS]
     return {
-        Scale.NANO: (tower(small, replace(prompt, marker="<eos>")),),
-        Scale.SMOL: (tower(replace(SMOL_ANSWERS, experts=adapters, **changes), prompt),),
-        Scale.PAPER: (tower(replace(paper, experts=adapters, **changes), prompt),),
+        Scale.NANO: (tower(replace(NANO_ANSWERS, **changes), marked[0]),),
+        Scale.SMOL: (tower(replace(SMOL_ANSWERS, experts=experts, **changes), marked[1]),),
+        Scale.PAPER: (tower(replace(paper, experts=experts, **changes), prompt),),
     }
 
 
@@ -137,24 +200,29 @@ def one_sequence(
     stages: tuple[Stage, ...],
     small: Any = None,
     batches: Batches = BOTH_WAYS,
+    nano_stages: tuple[Stage, ...] = (SCRATCH,),
+    smol_stages: tuple[Stage, ...] = (ADAPTED,),
     outputs: tuple[Output, ...] = (LAST,),
+    small_outputs: tuple[Output, ...] | None = None,
     score: Any = COSINE,
 ) -> dict[Scale, EmbedderAnswers]:
     """Everything of an item in one sequence of one model. `small` is taught at nano and smol, whose
-    batches are too small for the published temperature; None: the objective itself.
+    batches are too small for the published temperature, `small_outputs` likewise; None: the same as
+    at paper scale.
     """
     softer = objective if small is None else small
+    fewer = outputs if small_outputs is None else small_outputs
     few = replace(batches, chunk=None, block=None if batches.block is None else FEW)
     taught = {
-        Scale.NANO: (Teaching(objective=softer, stages=(SCRATCH,)), few),
-        Scale.SMOL: (Teaching(objective=softer, stages=(ADAPTED,)), few),
+        Scale.NANO: (Teaching(objective=softer, stages=nano_stages), few),
+        Scale.SMOL: (Teaching(objective=softer, stages=smol_stages), few),
         Scale.PAPER: (Teaching(objective=objective, stages=stages), batches),
     }
     return {
         scale: EmbedderAnswers(
             encode=encode[scale],
             fuse=Alone(),
-            outputs=outputs,
+            outputs=outputs if scale is Scale.PAPER else fewer,
             score=score,
             teaching=teaching,
             batches=held,
@@ -163,19 +231,11 @@ def one_sequence(
     }
 
 
-SCRATCH = Stage(
-    name="scratch",
-    trained=("item", "output", "score"),
-    learning_rate=1e-3,
-    batch=48,
-    clip=5.0,
-)
-"""One stage, everything taught."""
-
-ADAPTED = Stage(
-    name="adapters",
-    trained=("item.experts", "item.connector", "output", "score"),
-    learning_rate=2e-4,
-    batch=16,
-)
-"""Adapters, the connector and the heads, beside a frozen encoder and language model."""
+def dense_and_late(contrast: Contrastive, sizes: tuple[int, ...]) -> Align:
+    """The contrast of the first output, whole and at nested sizes, and of the second, compared
+    late; and their agreement (jina-embeddings-v4, arXiv 2506.18902), all weighing 1.
+    """
+    late = OtherOutput(output=1, score=LateInteraction(mean=True), contrast=contrast)
+    agree = Agreement(other=late, temperature=contrast.temperature)
+    nested = NestedSizes(sizes=sizes, contrast=contrast)
+    return Align(contrast=contrast, terms=(late, agree, nested))

@@ -43,6 +43,8 @@ ASKED_AT_ONCE = 1000
 """Ids of one request."""
 ATTEMPTS = 8
 """Of a write that others overtake."""
+OVERTAKEN = ("conflict", "concurrent", "already exists")
+"""What Lance's errors say of such a write; it has no class for them."""
 OLD = timedelta(hours=1)
 """How long a version that nobody should still read is kept."""
 T = TypeVar("T")
@@ -80,6 +82,7 @@ class Lance:
         self.durable = durable
         self.tuning = tuning
         self._wanted = tokens, pooling
+        self._widths = Widths()
         self._tokens = LanceTokens(table, tuning.interacting_below, tuning.candidates)
 
     @classmethod
@@ -142,7 +145,7 @@ class Lance:
     def put(self, rows: Sequence[Row]) -> None:
         if not rows:
             return
-        self._widen(self.widths.after(rows))
+        self.widen(widths_of(self.table.schema).after(rows))
 
         def write() -> None:
             self.table.checkout_latest()
@@ -181,7 +184,7 @@ class Lance:
         self, column: Column, vector: np.ndarray, k: int, where: Where | None = None
     ) -> list[Found]:
         check_count(k)
-        width = self.widths.vectors
+        width = self._width("vectors")
         asked = check_query(column, vector, width, 1)
         if width is None:
             return []
@@ -205,7 +208,7 @@ class Lance:
 
     def interacting(self, tokens: np.ndarray, k: int, where: Where | None = None) -> list[Found]:
         check_count(k)
-        width = self.widths.tokens
+        width = self._width("tokens")
         asked = check_query("tokens", tokens, width, 2)
         if width is None:
             return []
@@ -217,6 +220,20 @@ class Lance:
         self._written(lambda: self.table.optimize(cleanup_older_than=OLD))
         for make in build(self.table, self.tuning.exact_below, self.tuning.interacting_below):
             self._written(make)
+
+    def widen(self, widths: Widths) -> None:
+        """Columns for vectors that the table has none for yet."""
+        storage, pooling = self._wanted
+        wanted = vector_fields(widths, storage or "float16", pooling or 1)
+
+        def add() -> None:
+            self.table.checkout_latest()
+            new = [field for field in wanted if field.name not in self.table.schema.names]
+            if new:
+                self.table.add_columns(new)
+
+        if any(field.name not in self.table.schema.names for field in wanted):
+            self._written(add)
 
     def bytes_per_unit(self) -> dict[str, float]:
         """Of each column on the disk, compressed; indexes and old versions are not among them."""
@@ -232,26 +249,14 @@ class Lance:
     def close(self) -> None:
         self._settle()
 
-    @property
-    def widths(self) -> Widths:
-        return widths_of(self.table.schema)
+    def _width(self, name: str) -> int | None:
+        """A column's width never changes, so that it is looked up until there is one."""
+        if getattr(self._widths, name) is None:
+            self._widths = widths_of(self.table.schema)
+        return getattr(self._widths, name)
 
     def _indexed(self, column: str) -> bool:
         return any(column in index.columns for index in self.table.list_indices())
-
-    def _widen(self, widths: Widths) -> None:
-        """Columns for vectors that the table has none for yet."""
-        storage, pooling = self._wanted
-        wanted = vector_fields(widths, storage or "float16", pooling or 1)
-
-        def add() -> None:
-            self.table.checkout_latest()
-            new = [field for field in wanted if field.name not in self.table.schema.names]
-            if new:
-                self.table.add_columns(new)
-
-        if any(field.name not in self.table.schema.names for field in wanted):
-            self._written(add)
 
     def _written(self, write: Callable[[], T]) -> T:
         """Write, again where another writer was first; on the disk when it returns."""
@@ -260,8 +265,8 @@ class Lance:
             try:
                 found = write()
             except (RuntimeError, OSError, ValueError) as error:
-                told = str(error).lower()
-                if attempt == ATTEMPTS or not ("conflict" in told or "concurrent" in told):
+                overtaken = any(word in str(error).lower() for word in OVERTAKEN)
+                if attempt == ATTEMPTS or not overtaken:
                     raise ChiasmError(f"{self.table.uri}: not written: {_line(error)}") from error
                 sleep(random.uniform(0, 0.05 * 2**attempt))
             else:

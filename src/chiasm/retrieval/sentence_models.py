@@ -54,7 +54,8 @@ class SentenceModel:
     ) -> Single | Multi:
         """As `encode_query` or `encode_document` does, with the folder's own prompts.
 
-        An `instruction` takes the place of the folder's prompt for the role.
+        An `instruction` takes the place of the folder's prompt for the role. Of words and a picture
+        for a model that takes them only apart, the vector is u + v of the two unit vectors.
 
         Raises:
             Misuse: no item, a modality that the model does not take, or a task: it has none.
@@ -65,6 +66,8 @@ class SentenceModel:
             raise Misuse("no item to embed; give at least 1")
         for one in items:
             if not self.model.supports(_modality(one)):
+                if not self.many and self.model.supports("text") and self.model.supports("image"):
+                    return self._sums(items, role, instruction)
                 known = ", ".join(map(str, self.model.modalities))
                 raise Misuse(f"{one.modality} given to a model that takes {known}")
         encode = getattr(self.model, f"encode_{role}")
@@ -96,6 +99,24 @@ def _nested(folder: Path) -> tuple[int, ...]:
     config = folder / "config.json"
     saved = json.loads(config.read_text(encoding="utf-8")) if config.is_file() else {}
     return tuple(sorted(saved.get("matryoshka_dimensions") or ()))
+
+    def _sums(self, items: Sequence[Item], role: Role, instruction: str) -> Single:
+        """Words and pictures embedded apart, and what belongs to one item added."""
+        parts = [
+            (at, part)
+            for at, item in enumerate(items)
+            for part in (
+                Item(text=item.text) if item.text.strip() else None,
+                None if item.image is None else Item(image=item.image),
+            )
+            if part is not None
+        ]
+        found = self.embed([part for _, part in parts], role=role, instruction=instruction)
+        vectors = found.unit()
+        owners = torch.tensor([at for at, _ in parts], device=vectors.device)
+        return Single(
+            vectors=vectors.new_zeros(len(items), vectors.shape[1]).index_add(0, owners, vectors)
+        )
 
 
 def _modality(item: Item) -> Any:

@@ -4,7 +4,7 @@ import importlib.util
 
 from chiasm.errors import Misuse
 
-NEEDED = ("fastapi", "gradio", "prometheus_client", "uvicorn")
+NEEDED = ("fastapi", "gradio", "httpx", "prometheus_client", "uvicorn")
 
 
 def check_installed() -> None:

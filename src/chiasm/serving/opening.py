@@ -31,7 +31,7 @@ def opened(
     embeds = None
     if held is not None:
         name = held.config.embedder
-        embeds = Embeds(Path(name).name or name, held.vectors.embedder)
+        embeds = Embeds(Path(name).name or name, held.embedder)
     elif embedder is not None:
         embeds = Embeds(Path(embedder).name or embedder, named(embedder))
     chatter = None if model is None else Chatter.open(model)

@@ -2,9 +2,15 @@
 
 from chiasm.embedders.stages.align import Align, Everyone, SameKind
 from chiasm.embedders.stages.backbone import Backbone, Prompt
+from chiasm.embedders.stages.conditioned import ConditionedPatches
+from chiasm.embedders.stages.encoded_together import EncodedTogether
 from chiasm.embedders.stages.fuse import Alone, Apart, Joined, Summed
+from chiasm.embedders.stages.gaussian import MeanAndDeviation
+from chiasm.embedders.stages.hard_matches import HardMatches
 from chiasm.embedders.stages.maps import ConvolutionalMap
+from chiasm.embedders.stages.margin import ClassesAndMargin
 from chiasm.embedders.stages.match import MatchPairs
+from chiasm.embedders.stages.modality_aware import ModalityAware
 from chiasm.embedders.stages.output import GaussianVector, ManyVectors, OneVector, Output
 from chiasm.embedders.stages.pictures import Pictures
 from chiasm.embedders.stages.project import (
@@ -14,6 +20,8 @@ from chiasm.embedders.stages.project import (
     MLPHead,
     Unprojected,
 )
+from chiasm.embedders.stages.projectors import ProjectedTokens, ResidualHead
+from chiasm.embedders.stages.recurrent import RecurrentLayers
 from chiasm.embedders.stages.reduce import (
     EveryToken,
     FirstToken,
@@ -29,22 +37,31 @@ from chiasm.embedders.stages.score import (
     Volume,
 )
 from chiasm.embedders.stages.sentences import Sentences
+from chiasm.embedders.stages.space_time import Clips
+from chiasm.embedders.stages.terms import Agreement, KeepStructure, NestedSizes, OtherOutput
 from chiasm.embedders.stages.tower import Tower
 
 __all__ = [
     "ActivatedHead",
+    "Agreement",
     "Align",
     "Alone",
     "Apart",
     "Backbone",
+    "ClassesAndMargin",
+    "Clips",
+    "ConditionedPatches",
     "ConvolutionalMap",
     "Cosine",
-    "Everyone",
+    "EncodedTogether",
     "EveryToken",
+    "Everyone",
     "FirstToken",
     "GaussianVector",
+    "HardMatches",
     "IdentityStart",
     "Joined",
+    "KeepStructure",
     "LastToken",
     "LateInteraction",
     "LatentAttention",
@@ -53,12 +70,19 @@ __all__ = [
     "ManyVectors",
     "MatchPairs",
     "MatchProbability",
+    "MeanAndDeviation",
     "MeanToken",
+    "ModalityAware",
     "ModalityLate",
+    "NestedSizes",
     "OneVector",
+    "OtherOutput",
     "Output",
     "Pictures",
+    "ProjectedTokens",
     "Prompt",
+    "RecurrentLayers",
+    "ResidualHead",
     "SameKind",
     "Sentences",
     "Summed",

@@ -32,7 +32,7 @@ class Prompt:
     document: str = ""
     closing: str = ""
     marker: str = "<eos>"
-    """A special token of the tokenizer."""
+    """A special token of the tokenizer; "" for none."""
     longest: int = 128
     """Tokens of each part's text; what comes after is not read."""
 
@@ -47,6 +47,8 @@ class Backbone:
 
     answers: Answers
     prompt: Prompt
+    layers: bool = False
+    """Whether the states after every layer go on too, for a fusion that reads several."""
 
     @property
     def width(self) -> int:
@@ -66,7 +68,7 @@ class Backbone:
             from chiasm.training.prepare import fill_host
 
             fill_host(model, weights.resolve(answers.host.weights))
-        return BackboneEncoder(model)
+        return BackboneEncoder(model, self.layers)
 
     def tokenizer(self) -> PreTrainedTokenizerBase | None:
         host = self.answers.host
@@ -96,13 +98,16 @@ class Sequences:
 class BackboneEncoder(nn.Module):
     """Sequences to states of their rows."""
 
-    def __init__(self, model: Model) -> None:
+    def __init__(self, model: Model, layers: bool) -> None:
         super().__init__()
-        self.model = model
+        self.model, self._layers = model, layers
 
     def forward(self, read: Sequences) -> States:
+        before: list[Tensor] | None = [] if self._layers else None
+        hidden = self.model.decoder(self.model.stream(read.inputs), inputs=before)
         return States(
-            tokens=self.model.hidden(read.inputs),
+            tokens=hidden,
+            layers=(*before[1:], hidden) if before else (),
             valid=read.inputs.table.valid,
             modality=read.modality,
             told=read.told,
@@ -165,6 +170,7 @@ class BackboneReader:
                 out.append(Rendered([], Role.USER, False, image, number))
                 image += 1
             said(turn.question, Role.USER, number)
-        marker = tokenizer.convert_tokens_to_ids(self.config.prompt.marker)
-        out.append(Rendered([marker], Role.TAG, False, None, len(turns) - 1))
+        if self.config.prompt.marker:
+            marker = tokenizer.convert_tokens_to_ids(self.config.prompt.marker)
+            out.append(Rendered([marker], Role.TAG, False, None, len(turns) - 1))
         return out

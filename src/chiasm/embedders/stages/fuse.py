@@ -2,10 +2,9 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import cast
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from chiasm.embedders.states import States, side_by_side
 
@@ -59,7 +58,7 @@ class Joined:
         return self.out
 
     def build(self, widths: Mapping[str, int]) -> nn.Module:
-        return _Joined(sum(widths.values()), self.out)
+        return _Joined(widths, self.out)
 
 
 def _shared(widths: Mapping[str, int]) -> int:
@@ -93,14 +92,18 @@ class _Summed(nn.Module):
 
 
 class _Joined(nn.Module):
-    def __init__(self, width: int, out: int) -> None:
+    def __init__(self, widths: Mapping[str, int], out: int) -> None:
         super().__init__()
-        self.linear = nn.Linear(width, out)
+        self.widths = dict(widths)
+        self.linear = nn.Linear(sum(widths.values()), out)
 
     def forward(self, made: dict[str, States], seen: dict[str, States]) -> States:
+        count = len(next(iter(made.values())).tokens)
         vectors = [
-            cast(Tensor, states.tokens[:, 0] * states.present.unsqueeze(-1))
-            for states in made.values()
+            made[name].tokens[:, 0] * made[name].present.unsqueeze(-1)
+            if name in made
+            else self.linear.weight.new_zeros(count, width)
+            for name, width in self.widths.items()
         ]
         out = torch.relu(self.linear(torch.cat(vectors, -1)))
         return side_by_side([s.carrying(s.tokens[..., :1]) for s in made.values()]).alone(out)

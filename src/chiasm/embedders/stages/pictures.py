@@ -25,8 +25,8 @@ class Pictures:
     pixels: Pixels
     height: int
     width_pixels: int
-    layers: bool = False
-    """Whether the encoder's taps go on too, for a fusion that reads several layers."""
+    layers: int = 0
+    """How many of the encoder's taps go on too, the last ones, for a fusion that reads several."""
 
     @property
     def width(self) -> int:
@@ -52,7 +52,7 @@ class Pictures:
 class PictureEncoder(nn.Module):
     """`[item, 3, height, width]` to states of the encoder's tokens."""
 
-    def __init__(self, encoder: nn.Module, layers: bool) -> None:
+    def __init__(self, encoder: nn.Module, layers: int) -> None:
         super().__init__()
         self.encoder, self._layers = encoder, layers
 
@@ -66,7 +66,7 @@ class PictureEncoder(nn.Module):
             valid=states.valid,
             modality=states.modality,
             told=states.told,
-            layers=features.taps,
+            layers=features.taps[-self._layers :],
         )
 
 

@@ -33,6 +33,8 @@ class Sentences:
     weights: str | None = None
     longest: int = 64
     """Tokens; what comes after is not read."""
+    layers: bool = False
+    """Whether the states after every layer go on too, for a fusion that reads several."""
 
     @property
     def config(self) -> Any:
@@ -57,7 +59,7 @@ class Sentences:
         for name in _UNREAD:
             if getattr(model, name, None) is not None:
                 setattr(model, name, None)
-        return SentenceEncoder(model)
+        return SentenceEncoder(model, self.layers)
 
     def tokenizer(self) -> PreTrainedTokenizerBase | None:
         return None if self.weights is None else open_tokenizer(resolve(self.weights))
@@ -98,17 +100,22 @@ class Words:
 class SentenceEncoder(nn.Module):
     """Words to states of their tokens."""
 
-    def __init__(self, model: nn.Module) -> None:
+    def __init__(self, model: nn.Module, layers: bool) -> None:
         super().__init__()
-        self.model = model
+        self.model, self._layers = model, layers
 
     def forward(self, words: Words) -> States:
-        out = self.model(input_ids=words.ids, attention_mask=words.valid.long())
+        out = self.model(
+            input_ids=words.ids,
+            attention_mask=words.valid.long(),
+            output_hidden_states=self._layers,
+        )
         return States(
             tokens=out.last_hidden_state,
             valid=words.valid,
             modality=torch.full_like(words.ids, words.modality),
             told=words.told,
+            layers=tuple(out.hidden_states[1:]) if self._layers else (),
         )
 
 

@@ -11,7 +11,7 @@ from chiasm.serving.page.cards import CHOOSE, frame
 from chiasm.serving.page.handlers import ASK, SEARCH, Handlers, as_line
 from chiasm.serving.services import Services
 
-INTRO = "Type words, add a picture, take words away; press *More like this* to refine."
+INTRO = "Type words, add a picture, take words away; press <em>More like this</em> to refine."
 WHERE = "such as type=page and page>3, or path~report"
 
 
@@ -33,21 +33,24 @@ def blocks(services: Services) -> gr.Blocks:
 def _search(handlers: Handlers) -> None:
     names = gr.State({})
     with gr.Row():
-        with gr.Column(scale=3, min_width=280):
-            text = gr.Textbox(label="Words", placeholder="what you look for", elem_id="words")
-            text_weight = _slider("Weight of the words")
-            image = gr.Image(
-                label="Picture", type="filepath", height=150, sources=["upload", "clipboard"]
-            )
-            image_weight = _slider("Weight of the picture")
-            minus = gr.Textbox(
-                label="Minus words", placeholder="what it should not be", elem_id="minus"
-            )
-            minus_weight = _slider("Weight of the minus words")
-            like = gr.CheckboxGroup([], label="More like", visible=False, elem_id="like")
-            like_weight = _slider("Weight of the examples", visible=False)
-            where = gr.Textbox(label="Filter", placeholder=WHERE, elem_id="where")
-            k = gr.Slider(1, 60, value=12, step=1, label="Results")
+        with gr.Column(scale=4, min_width=350):
+            with gr.Group():
+                with gr.Row():
+                    text = _words("Words", "what you look for", "words")
+                    text_weight = _weight()
+                with gr.Row():
+                    minus = _words("Minus words", "what it should not be", "minus")
+                    minus_weight = _weight()
+                with gr.Row(equal_height=True):
+                    image = _picture()
+                    image_weight = _weight()
+                with gr.Row(visible=False) as examples:
+                    like = gr.CheckboxGroup(
+                        [], label="More like", elem_id="like", scale=3, min_width=150
+                    )
+                    like_weight = _weight()
+                where = gr.Textbox(label="Filter", placeholder=WHERE, elem_id="where")
+                k = gr.Slider(1, 60, value=12, step=1, label="Results", buttons=[])
             go = gr.Button("Search", variant="primary", elem_id="go")
         with gr.Column(scale=6, min_width=360):
             results = gr.HTML(f'<p class="quiet">{INTRO}</p>', js_on_load=CHOOSE, elem_id="results")
@@ -68,10 +71,9 @@ def _search(handlers: Handlers) -> None:
         known = {**known, str(event.unit): str(event.title)}
         choices = [(title, unit) for unit, title in known.items()]
         value = list(dict.fromkeys([*chosen, str(event.unit)]))
-        shown = gr.CheckboxGroup(choices=choices, value=value, visible=True)
-        return known, shown, gr.Slider(visible=True)
+        return known, gr.CheckboxGroup(choices=choices, value=value), gr.Row(visible=True)
 
-    results.select(more, [names, like], [names, like, like_weight], api_visibility="private").then(
+    results.select(more, [names, like], [names, like, examples], api_visibility="private").then(
         search, asked, results, api_visibility="private"
     )
 
@@ -89,9 +91,7 @@ def _ask(handlers: Handlers, services: Services) -> None:
                 where = gr.Textbox(label="Filter", placeholder=WHERE)
                 reader = gr.Radio(readers, value=readers[-1][1], label="Answered by")
             with gr.Accordion("Show a picture with it", open=False):
-                image = gr.Image(
-                    label="Picture", type="filepath", height=150, sources=["upload", "clipboard"]
-                )
+                image = _picture()
             go = gr.Button("Ask", variant="primary", elem_id="ask-go")
             told = gr.HTML(
                 '<p class="quiet">Each sentence of an answer names its source.</p>',
@@ -128,8 +128,35 @@ def _chat(handlers: Handlers, services: Services) -> None:
     )
 
 
-def _slider(label: str, *, visible: bool = True) -> gr.Slider:
-    return gr.Slider(0, 2, value=1, step=0.1, label=label, visible=visible)
+def _words(label: str, example: str, name: str) -> gr.Textbox:
+    return gr.Textbox(label=label, placeholder=example, elem_id=name, scale=3, min_width=150)
+
+
+def _picture() -> gr.Image:
+    """Taken in as it is: nothing is encoded again."""
+    return gr.Image(
+        label="Picture",
+        type="filepath",
+        image_mode=None,
+        height=150,
+        sources=["upload", "clipboard"],
+        scale=3,
+        min_width=150,
+    )
+
+
+def _weight() -> gr.Slider:
+    return gr.Slider(
+        0,
+        2,
+        value=1,
+        step=0.1,
+        label="weight",
+        buttons=[],
+        scale=2,
+        min_width=110,
+        elem_classes="weight",
+    )
 
 
 def _told(handler: Callable[..., Any]) -> Callable[..., Any]:

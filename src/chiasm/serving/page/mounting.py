@@ -15,7 +15,7 @@ def with_page(app: FastAPI, services: Services) -> FastAPI:
     """The app with the page at `/`, under the same guard as every other address."""
     os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
     import gradio
-    from gradio.themes import Soft
+    from gradio.themes import Default
 
     system = ["system-ui", "sans-serif"]
     return gradio.mount_gradio_app(
@@ -30,6 +30,6 @@ def with_page(app: FastAPI, services: Services) -> FastAPI:
         enable_monitoring=False,
         mcp_server=False,
         pwa=False,
-        theme=Soft(font=system, font_mono=["ui-monospace", "monospace"]),
+        theme=Default(primary_hue="blue", font=system, font_mono=["ui-monospace", "monospace"]),
         css_paths=STYLE,
     )
