@@ -187,7 +187,7 @@ def teach(known: Known, recipe: Recipe, seed: int) -> Projector:
         projector.parameters(), lr=recipe.rate, weight_decay=recipe.weight_decay
     )
     schedule = torch.optim.lr_scheduler.OneCycleLR(
-        optimiser, recipe.rate, total_steps=recipe.steps, pct_start=0.1
+        optimiser, recipe.rate, total_steps=max(1, recipe.steps), pct_start=0.1
     )
     contrast = Contrastive(temperature=recipe.temperature, both_ways=True)
     structure = Structure(levels=1)
