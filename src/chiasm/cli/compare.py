@@ -49,6 +49,8 @@ def compare(
         raise Misuse(f"--budget {budget} but --{named[0]} is given; give --{budget}")
     screen = console()
     if all(slug in registered_embedders() for slug in slugs):
+        from rich.console import Console
+
         from chiasm.embedders import comparing
 
         embedders = comparing.EmbedderComparison(
@@ -61,7 +63,8 @@ def compare(
             limit=limit,
         )
         arms = comparing.compare_embedders(embedders, out, tell=screen.print)
-        screen.print(comparing.table(arms), width=max(screen.width, 130), crop=False)
+        wide = Console(highlight=False, width=max(screen.width, 140))
+        wide.print(comparing.table(arms), crop=False)
         screen.print(f"report: {out / comparing.REPORT}")
         return
     comparison = Comparison(

@@ -11,17 +11,15 @@ from chiasm.stream import Modality
 
 
 class Takes(StrEnum):
-    """A part that a task makes of a pair."""
+    """A part that a task makes of a pair. Of several texts the last is kept for `WRITTEN`."""
 
     PICTURE = "picture"
     TEXT = "text"
-    """One of its texts, another one each epoch."""
+    """One of the texts, another one each epoch."""
     OTHER = "other"
     """The text after that; the same one where there is no other."""
-    SPOKEN = "spoken"
-    """The same as speech: subtitles, a transcript."""
     WRITTEN = "written"
-    """What it is of, as a document's words: metadata, what stands in a picture."""
+    """The last text, as a document's words: metadata, what stands in a picture."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,13 +52,12 @@ class Task:
 
 def parts_of(pair: PairLike, takes: tuple[Takes, ...], turn: int) -> tuple[Part, ...]:
     """The parts of a pair, in the order asked."""
-    texts = pair.texts
+    texts = pair.texts[:-1] or pair.texts
     made = {
         Takes.PICTURE: lambda: shown(pair.picture),
         Takes.TEXT: lambda: words(texts[turn % len(texts)]),
         Takes.OTHER: lambda: words(texts[(turn + 1) % len(texts)]),
-        Takes.SPOKEN: lambda: words(texts[(turn + 1) % len(texts)], Modality.SPEECH),
-        Takes.WRITTEN: lambda: words(pair.group, Modality.DOCUMENT),
+        Takes.WRITTEN: lambda: words(pair.texts[-1], Modality.DOCUMENT),
     }
     return tuple(made[one]() for one in takes)
 

@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from chiasm.embedders.alike import together
 from chiasm.embedders.batches import PICTURE_TO_TEXT, TEXT_TO_PICTURE, Task
 from chiasm.embedders.building import BuiltEmbedder
 from chiasm.embedders.contents import Content
@@ -72,8 +73,9 @@ def judge(
 ) -> list[Judged]:
     """Each task's recalls over these pairs, every pair's document a candidate.
 
-    Right are a pair's own document and those equal to it. An embedder's own instruction stands
-    where it knows the task. A document that ties with the right one counts as before it.
+    Right are a pair's own document, those equal to it, and those of pairs of one name. An
+    embedder's own instruction stands where it knows the task. A document that ties with the right
+    one counts as before it.
     """
     if len(pairs) < 2:
         raise Misuse(f"{len(pairs)} pairs leave nothing to choose from; give at least 2")
@@ -96,7 +98,11 @@ def _judged(embedder: BuiltEmbedder, pairs: Sequence[PairLike], of: tuple[Task, 
     documents = embedder.embed_contents(held)
     index = (time.perf_counter() - began) / len(held)
     queries = embedder.embed_contents(asked)
-    same = _same(asked, held)
+    names = [pair.texts[0] for pair in pairs]
+    same = together(
+        [(name, one.parts) for name, one in zip(names, asked, strict=True)],
+        [(name, one.parts) for name, one in zip(names, held, strict=True)],
+    )
     places = torch.cat(
         [
             place_of_right(embedder.model.scores(take(queries, rows), documents), same[rows])
@@ -121,15 +127,6 @@ def _judged(embedder: BuiltEmbedder, pairs: Sequence[PairLike], of: tuple[Task, 
         index_ms=1000 * index,
         query_ms=1000 * sorted(times)[len(times) // 2],
     )
-
-
-def _same(asked: Sequence[Content], held: Sequence[Content]) -> Tensor:
-    """[query, document]: the pair's own, one equal to it, or one that an equal query asks for."""
-    queries: dict[object, int] = {}
-    documents: dict[object, int] = {}
-    q = torch.tensor([queries.setdefault(one.parts, n) for n, one in enumerate(asked)])
-    d = torch.tensor([documents.setdefault(one.parts, n) for n, one in enumerate(held)])
-    return (q[:, None] == q) | (d[:, None] == d)
 
 
 def place_of_right(scores: Tensor, right: Tensor) -> Tensor:

@@ -3,7 +3,10 @@
 from collections.abc import Sequence
 
 import torch
+from jaxtyping import Bool
+from torch import Tensor
 
+from chiasm.embedders.alike import Told, together
 from chiasm.embedders.building import BuiltEmbedder
 from chiasm.embedders.pairs import PairLike
 from chiasm.retrieval.embedding import take
@@ -24,20 +27,19 @@ def mine(
     pool: list[Sample] = [(task, pair) for task in tasks for pair in range(len(pairs))]
     held = [batches.tasks[task].holds(pairs[pair], 0, task) for task, pair in pool]
     documents = embedder.embed_contents(held)
-    same: dict[object, int] = {}
-    numbers = torch.tensor([same.setdefault(one.parts, n) for n, one in enumerate(held)])
+    told = [(pairs[pair].texts[0], one.parts) for (_, pair), one in zip(pool, held, strict=True)]
     kinds = torch.tensor([one.kind for one in held])
     found: dict[Sample, list[Sample]] = {}
     for task in tasks:
         asked = [batches.tasks[task].asks(pair, 0, task) for pair in pairs]
         queries = embedder.embed_contents(asked)
-        own = numbers[task * len(pairs) :][: len(pairs)]
-        wanted = kinds[task * len(pairs) :][: len(pairs)]
+        first_of = task * len(pairs)
+        wanted = kinds[first_of:][: len(pairs)]
         for first in range(0, len(pairs), ROWS):
             rows = torch.arange(first, min(first + ROWS, len(pairs)))
             ranked = Ranked(
                 scores=embedder.model.scores(take(queries, rows), documents),
-                right=own[rows, None] == numbers,
+                right=_right(told, first_of + rows),
                 candidate_kind=kinds,
                 wanted_kind=wanted[rows],
             )
@@ -47,3 +49,9 @@ def mine(
                 for pair, negatives in zip(rows, mined, strict=True)
             }
     return found
+
+
+def _right(told: Sequence[Told], own: Tensor) -> Bool[Tensor, "query document"]:
+    """Documents that belong to the queries whose own are these."""
+    mine = [told[int(at)] for at in own]
+    return together(mine, [*mine, *told])[:, len(mine) :]

@@ -10,7 +10,7 @@ from chiasm.errors import Misuse
 from chiasm.retrieval.embedder import Embedder
 from chiasm.retrieval.sentence_models import SentenceModel
 
-DEFAULT = "minilm"
+DEFAULT = "house"
 
 
 def _house() -> Embedder:

@@ -5,19 +5,20 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from chiasm import data
+from chiasm.data import pairs as packaged
 from chiasm.data.example import Picture
 from chiasm.errors import Misuse
 
 
 class PairLike(Protocol):
-    """A picture and one or more texts that fit it."""
+    """A picture and texts that fit it; the first is its name, and pairs of one name are alike."""
 
     @property
     def id(self) -> str: ...
 
     @property
-    def group(self) -> str:
-        """What it is of: pairs of a group are alike."""
+    def concept(self) -> str:
+        """What it is of: a class of pairs."""
         ...
 
     @property
@@ -32,20 +33,22 @@ class CaptionedPicture:
     """A pair of a data set of questions and answers: its picture and what is said of it."""
 
     id: str
-    group: str
+    concept: str
     picture: Picture
     texts: tuple[str, ...]
 
 
 def pairs_named(name: str, split: str) -> Sequence[PairLike]:
-    """The pairs of a packaged source, or of a data set that describes its pictures.
+    """The pairs of a packaged set, or of a data set that describes its pictures.
 
     Raises:
         Misuse: unknown, or its examples have no picture with an answer.
     """
+    if name in packaged.SETS:
+        return packaged.load(name, split)
     examples = data.load(name, split).examples
     found = [
-        CaptionedPicture(one.id, _first(said), one.images[0], (said,))
+        CaptionedPicture(one.id, _first(said), one.images[0], (said, _first(said)))
         for one in examples
         if one.images and (said := one.turns[0].answer)
     ]

@@ -8,6 +8,7 @@ import torch
 from chiasm.embedders.building import prepare
 from chiasm.embedders.folder import save
 from chiasm.embedders.pairs import PairLike, pairs_named
+from chiasm.embedders.remembered import remembered
 from chiasm.embedders.teaching import Teacher
 from chiasm.errors import Misuse
 from chiasm.spec import Scale, scale_named
@@ -44,8 +45,8 @@ def teach(
     if threads is not None:
         torch.set_num_threads(threads)
     named = pairs if isinstance(pairs, str) else None
-    held = pairs_named(pairs, "train") if isinstance(pairs, str) else pairs
-    texts = [*(text for pair in held for text in pair.texts), *(pair.group for pair in held)]
+    held = remembered(pairs_named(pairs, "train")) if isinstance(pairs, str) else pairs
+    texts = [text for pair in held for text in pair.texts]
     answers = chosen.at(size)
     texts += [task.instruction for task in answers.batches.tasks]
     embedder = prepare(answers, texts, seed, device_named(device))

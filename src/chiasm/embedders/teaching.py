@@ -13,6 +13,7 @@ from torch import Tensor
 from torch.optim import AdamW
 
 from chiasm.data.blocks import Blocks
+from chiasm.embedders.alike import Told, together
 from chiasm.embedders.building import BuiltEmbedder
 from chiasm.embedders.contents import Content
 from chiasm.embedders.frozen import Kept
@@ -22,7 +23,6 @@ from chiasm.embedders.pairs import PairLike
 from chiasm.embedders.stages.align import Round
 from chiasm.embedders.states import Read
 from chiasm.errors import ChiasmError, Misuse
-from chiasm.objectives import same_items
 from chiasm.retrieval.embedding import Single
 from chiasm.spec import Stage
 from chiasm.training.budget import Budget, course
@@ -38,10 +38,8 @@ class Taken:
 
     queries: list[Content]
     documents: list[Content]
-    asked: Tensor
-    """Number of the pair behind each query."""
-    held: Tensor
-    """Number of the pair behind each document; pairs of equal documents share one."""
+    targets: Tensor
+    """[query, document], True where they belong together."""
     groups: Tensor
     kinds: Tensor
     about: Tensor
@@ -85,7 +83,7 @@ class Teacher:
     @cached_property
     def _groups(self) -> dict[str, int]:
         """A number for each group of the pairs."""
-        return {one: n for n, one in enumerate(sorted({pair.group for pair in self.pairs}))}
+        return {one: n for n, one in enumerate(sorted({pair.concept for pair in self.pairs}))}
 
     def _lengths(self, stages: Sequence[Stage]) -> list[int] | None:
         if self.budget.samples is None:
@@ -172,19 +170,21 @@ class Teacher:
                 held += mined[task, pair][: batches.negatives]
         queries = [batches.tasks[task].asks(self.pairs[p], turn, task) for task, p in batch]
         documents = [batches.tasks[task].holds(self.pairs[p], turn, task) for task, p in held]
-        alike: dict[Any, int] = {}
-        same = [alike.setdefault(content.parts, n) for n, content in enumerate(documents)]
         groups = self._groups
         return Taken(
             queries=queries,
             documents=documents,
-            asked=torch.tensor(same[: len(batch)]),
-            held=torch.tensor(same),
-            groups=torch.tensor([groups[self.pairs[p].group] for _, p in held]),
+            targets=together(self._told(batch, queries), self._told(held, documents)),
+            groups=torch.tensor([groups[self.pairs[p].concept] for _, p in held]),
             kinds=torch.tensor([content.kind for content in documents]),
             about=torch.tensor([int(batches.tasks[task].about) for task, _ in batch]),
             ids=[self.pairs[p].id for _, p in batch],
         )
+
+    def _told(self, samples: Sequence[Sample], contents: Sequence[Content]) -> list[Told]:
+        """Each sample's name and what is made of it."""
+        each = zip(samples, contents, strict=True)
+        return [(self.pairs[pair].texts[0], one.parts) for (_, pair), one in each]
 
     def _step(
         self, stage: Stage, taken: Taken, adam: AdamW, kept: Kept
@@ -232,7 +232,7 @@ def round_of(queries: Read, candidates: Read, taken: Taken) -> Round:
     return Round(
         queries=queries,
         candidates=candidates,
-        targets=same_items(taken.asked, taken.held).to(device),
+        targets=taken.targets.float().to(device),
         kinds=taken.kinds.to(device),
         groups=taken.groups.to(device),
         about=taken.about.to(device),
