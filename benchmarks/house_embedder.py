@@ -8,11 +8,15 @@ Controls: the same projector without the structure term, and untaught.
 
 import argparse
 import random
+import subprocess
+import sys
+import zipfile
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+import sklearn.datasets
 import torch
 from PIL import Image, ImageOps
 from recording import recorded
@@ -34,6 +38,27 @@ UNSEEN_DESIGN = "noto"
 VIEWS = 2
 """Of each picture: as it is, and varied."""
 KS = (1, 5, 10)
+PHOTOGRAPHS = {
+    "astronaut.png": "a woman in a space suit",
+    "brick.png": "a wall of bricks",
+    "camera.png": "a man with a camera on a tripod",
+    "chelsea.png": "a cat",
+    "china.jpg": "a Chinese palace",
+    "clock_motion.png": "a clock",
+    "coffee.png": "a cup of coffee",
+    "coins.png": "old coins",
+    "flower.jpg": "a red flower",
+    "grass.png": "grass",
+    "gravel.png": "small stones",
+    "hubble_deep_field.jpg": "many galaxies",
+    "moon.png": "craters on the moon",
+    "motorcycle_left.png": "a motorcycle",
+    "page.png": "a page of a book",
+    "retina.jpg": "the inside of an eye",
+    "rocket.jpg": "a rocket that is launched",
+}
+"""What the sample photographs of scikit-image and scikit-learn show."""
+SAMPLES = "scikit-image==0.26.0"
 
 
 def varied(picture: Image.Image, draw: random.Random) -> Image.Image:
@@ -81,15 +106,15 @@ def encoded(path: Path) -> tuple[tuple[Pair, ...], torch.Tensor]:
 class Recipe:
     """How the projector is taught."""
 
-    hidden: int = 1024
-    steps: int = 3000
+    hidden: int = 512
+    steps: int = 500
     batch: int = 512
     rate: float = 1e-3
     weight_decay: float = 0.02
     temperature: float = 0.05
     structure: float = 10.0
     """Weight of the structure term; 0: without it."""
-    warm: int = 500
+    warm: int = 100
     """Steps over which that weight rises."""
     classes: float = 0.2
     """Share of a batch that is ImageNet's class vectors."""
@@ -162,7 +187,7 @@ def teach(known: Known, recipe: Recipe, seed: int) -> Projector:
         projector.parameters(), lr=recipe.rate, weight_decay=recipe.weight_decay
     )
     schedule = torch.optim.lr_scheduler.OneCycleLR(
-        optimiser, recipe.rate, total_steps=recipe.steps, pct_start=0.1
+        optimiser, recipe.rate, total_steps=max(1, recipe.steps), pct_start=0.1
     )
     contrast = Contrastive(temperature=recipe.temperature, both_ways=True)
     structure = Structure(levels=1)
@@ -232,6 +257,38 @@ def _none_right(right: int, of: int, k: int) -> float:
     return share
 
 
+def photographed(projector: Projector, folder: Path) -> dict[str, Any]:
+    """For each photograph, the place of its own description among all of them and the reverse."""
+    names = sorted(PHOTOGRAPHS)
+    read = [read_image(_photograph(name, folder)) for name in names]
+    encoder = house.picture_encoder()
+    with torch.inference_mode():
+        seen = F.normalize(projector(house.features(encoder, read)), dim=-1)
+    words = SentenceModel.open(weights.path("minilm-l6"))
+    said = words.embed([Item(text=PHOTOGRAPHS[name]) for name in names], role=Role.QUERY).unit()
+    table = said @ seen.T
+    found: dict[str, Any] = {"photographs": len(names)}
+    for way, scores in (("text to picture", table), ("picture to text", table.T)):
+        places = (scores > scores.diagonal()[:, None]).sum(-1) + 1
+        found[way] = {"first": int((places == 1).sum()), "places": places.tolist()}
+    return found
+
+
+def _photograph(name: str, folder: Path) -> Path:
+    own = Path(sklearn.datasets.__file__).parent / "images" / name
+    if own.is_file():
+        return own
+    if not (folder / name).is_file():
+        folder.mkdir(parents=True, exist_ok=True)
+        pip = (sys.executable, "-m", "pip", "download", "-q", "--no-deps")
+        subprocess.run([*pip, "--disable-pip-version-check", SAMPLES], cwd=folder, check=True)
+        with zipfile.ZipFile(next(folder.glob("scikit_image*.whl"))) as wheel:
+            for one in PHOTOGRAPHS:
+                if f"skimage/data/{one}" in wheel.namelist():
+                    (folder / one).write_bytes(wheel.read(f"skimage/data/{one}"))
+    return folder / name
+
+
 def held_out(known: Known) -> dict[str, list[int]]:
     """What is judged: new concepts of each set, and a new design of new and of taught concepts."""
     found: dict[str, list[int]] = {}
@@ -263,17 +320,23 @@ def main() -> None:
         "untaught": replace(recipe, steps=0),
     }
     found: dict[str, Any] = {}
+    photographs: dict[str, list[Any]] = {}
     for arm, how in arms.items():
         for seed in range(asked.seeds):
             projector = teach(everything, how, seed)
             if asked.ship and (arm, seed) == ("taught", 0):
                 state = {name: tensor.half() for name, tensor in projector.state_dict().items()}
                 save_file(state, house.PROJECTOR)
+            photographs.setdefault(arm, []).append(
+                photographed(projector, asked.features.with_name("photographs"))
+            )
+            print(arm, seed, photographs[arm][-1], flush=True)
             for name, chosen in held_out(everything).items():
                 judged = recalls(everything, projector, chosen)
                 found.setdefault(name, {}).setdefault(arm, []).append(judged)
                 print(arm, seed, name, judged["text to picture, recall@10"], flush=True)
-    recorded(__file__, asked.out, {"recipe": asdict(recipe), "found": found}, name="cpu")
+    told = {"recipe": asdict(recipe), "found": found, "photographs": photographs}
+    recorded(__file__, asked.out, told, name="cpu")
 
 
 if __name__ == "__main__":

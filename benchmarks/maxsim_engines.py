@@ -153,7 +153,7 @@ def _faiss(documents: list[torch.Tensor], packed: Tokens) -> dict[str, Way]:
 
         return search
 
-    settings = ((100, 8, 200), (300, 8, 400), (300, 16, 400), (500, 32, 800))
+    settings = ((100, 8, 200), (150, 8, 200), (200, 8, 200), (300, 8, 400), (300, 16, 400))
     return {
         f"{probes} lists, {each} vectors, {count} scored": way(count, probes, each)
         for count, probes, each in settings

@@ -84,10 +84,27 @@ def test_late_interaction_shows_speed_recall_and_bytes(tmp_path):
     row = {"name": "exact, int8", "seconds": 0.05, "times_faster": 3.5, "recall": 0.98}
     setting = {"documents": 5000, "tokens": 128, "width": 128, "asked": 32}
     sizes = {"megabytes": {"int8": 83.2}, "lists_megabytes": 4.0, "build_seconds": 31.0}
-    put(tmp_path, "maxsim", {"rows": [row], "setting": setting, **sizes})
+    engine = {"name": "faiss", "disk_megabytes": 0.0, "build_seconds": 17.2}
+    put(tmp_path, "maxsim", {"rows": [row], "setting": setting, "engines": [engine], **sizes})
     block = ratios_block(tmp_path)
     assert "| exact, int8 | 50.0 | 3.50 | 0.980 |" in block
-    assert "vectors: int8 83 MB; lists 4.0 MB, built in 31 s. `python x.py`" in block
+    assert "vectors: int8 83 MB; lists 4.0 MB, built in 31 s; engines' files: faiss 0 MB" in block
+
+
+def test_single_vectors_show_the_ratio(tmp_path):
+    row = {"name": "Lance.nearest", "seconds": 0.005, "recall": 0.97}
+    record = {
+        "rows": [row],
+        "setting": {"rows": 100_000, "width": 384},
+        "ratio": 1.04,
+        "put_seconds": 40.0,
+        "index_seconds": 6.0,
+        "disk_megabytes": 190.0,
+    }
+    put(tmp_path, "single_vectors", record)
+    block = ratios_block(tmp_path)
+    assert "| `Lance.nearest` | 5.00 | 0.970 |" in block
+    assert "100,000 vectors 384 wide in one table with one index; ours takes 1.04 times" in block
 
 
 def test_nothing_measured_and_files_that_are_broken(tmp_path):

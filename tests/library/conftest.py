@@ -62,7 +62,9 @@ def assert_same(one, other):
     """Two libraries hold equal units, and vectors that differ by rounding at most."""
     theirs = {row.unit.id: row for row in _rows(other)}
     ours = {row.unit.id: row for row in _rows(one)}
-    assert {row.unit for row in ours.values()} == {row.unit for row in theirs.values()}
+    assert {name: row.unit for name, row in ours.items()} == {
+        name: row.unit for name, row in theirs.items()
+    }
     for name, row in ours.items():
         for column in Column:
             mine, wanted = getattr(row, column), getattr(theirs[name], column)

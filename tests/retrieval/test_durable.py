@@ -106,10 +106,10 @@ def test_what_cannot_be_healed_is_told(tmp_path):
         Lance.open(tmp_path / "b")
 
 
-@pytest.mark.parametrize("also", ["put", "maintain"])
-def test_a_killed_writer_loses_nothing_that_it_acknowledged(tmp_path, also):
-    """kill -9 while batches are put: those it told of are whole, the next is whole or absent."""
-    command = [sys.executable, "-m", "tests.retrieval.putting", str(tmp_path), also, "9999"]
+def test_a_killed_writer_loses_nothing_that_it_acknowledged(tmp_path):
+    """kill -9 among puts and maintenance: what it told of is whole, the next is whole or absent."""
+    program = [sys.executable, "-m", "tests.retrieval.putting"]
+    command = [*program, str(tmp_path), "maintain", "9999"]
     source = {**os.environ, "PYTHONPATH": f"{ROOT / 'src'}{os.pathsep}{ROOT}"}
     writer = subprocess.Popen(command, cwd=ROOT, env=source, stdout=subprocess.PIPE, text=True)
     assert writer.stdout is not None

@@ -35,18 +35,14 @@ class Page:
             self.send(f"{domain}.enable")
 
     _session: str | None = None
+    _password = ""
 
     def send(self, method: str, **given: Any) -> Any:
         """One command and its answer; events on the way are noted."""
-        self._count += 1
-        said = {"id": self._count, "method": method, "params": given}
-        if self._session is not None:
-            said["sessionId"] = self._session
-        self._out.write(json.dumps(said).encode() + b"\0")
-        self._out.flush()
+        number = self._tell(method, given)
         while True:
             told = self._next()
-            if told.get("id") == self._count:
+            if told.get("id") == number:
                 if "error" in told:
                     raise RuntimeError(f"{method}: {told['error']['message']}")
                 return told["result"]
@@ -117,6 +113,11 @@ class Page:
         time.sleep(0.3)
         path.write_bytes(base64.b64decode(self.send("Page.captureScreenshot")["data"]))
 
+    def log_in(self, password: str) -> None:
+        """What a person types when the browser asks for a password."""
+        self._password = password
+        self.send("Fetch.enable", handleAuthRequests=True)
+
     def _next(self) -> dict[str, Any]:
         while b"\0" not in self._rest:
             chunk = os.read(self._back.fileno(), 65_536)
@@ -126,8 +127,29 @@ class Page:
         line, _, self._rest = self._rest.partition(b"\0")
         return json.loads(line)
 
+    def _tell(self, method: str, given: dict[str, Any]) -> int:
+        self._count += 1
+        said = {"id": self._count, "method": method, "params": given}
+        if self._session is not None:
+            said["sessionId"] = self._session
+        self._out.write(json.dumps(said).encode() + b"\0")
+        self._out.flush()
+        return self._count
+
     def _note(self, told: dict[str, Any]) -> None:
         given = told.get("params", {})
+        if told.get("method") == "Fetch.requestPaused":
+            self._tell("Fetch.continueRequest", {"requestId": given["requestId"]})
+        if told.get("method") == "Fetch.authRequired":
+            answer = {
+                "response": "ProvideCredentials",
+                "username": "me",
+                "password": self._password,
+            }
+            asked = {"requestId": given["requestId"], "authChallengeResponse": answer}
+            self._tell("Fetch.continueWithAuth", asked)
+            # The browser remembers, and asks no more.
+            self._tell("Fetch.disable", {})
         if told.get("method") == "Network.requestWillBeSent":
             self.requested.append(given["request"]["url"])
         if told.get("method") == "Runtime.exceptionThrown":

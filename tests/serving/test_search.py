@@ -200,7 +200,7 @@ def test_times_are_told_as_clocks_do(seconds, told):
 
 def test_an_answer_names_what_it_rests_on(plain):
     asked = {
-        "question": "How many wheels has the red car?",
+        "question": "The red car has 3 wheels.",
         "reader": "extractive",
         "where": "path=red.md",
     }

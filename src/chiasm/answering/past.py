@@ -12,20 +12,15 @@ class Past:
         """Raises ChiasmError for a call without an observation and a cost behind it."""
         records = stored.records
         self._told: list[tuple[Call, Observation, Cost]] = []
-        for place, call in enumerate(records):
-            if not isinstance(call, Call):
-                continue
-            behind = records[place + 1 : place + 3]
-            if (
-                len(behind) < 2
-                or not isinstance(behind[0], Observation)
-                or not isinstance(behind[1], Cost)
-            ):
-                raise ChiasmError(
-                    f"the trace does not say what {call.tool} gave in step {call.step!r}; "
-                    "it was cut short"
-                )
-            self._told.append((call, behind[0], behind[1]))
+        for place in range(len(records)):
+            match records[place : place + 3]:
+                case [Call() as call, Observation() as observation, Cost() as cost]:
+                    self._told.append((call, observation, cost))
+                case [Call(step=step, tool=tool), *_]:
+                    raise ChiasmError(
+                        f"the trace does not say what {tool} gave in step {step!r}; "
+                        "it was cut short"
+                    )
         self._next = 0
 
     def answer(self, call: Call) -> tuple[Observation, Cost]:

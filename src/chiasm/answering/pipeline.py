@@ -127,7 +127,9 @@ def _settings(of: Any) -> dict[str, Any]:
 def _check_equal(stored: Trace, made: Trace) -> None:
     step = ""
     for number, (old, new) in enumerate(zip_longest(stored.records, made.records), 1):
-        step = old.step if isinstance(old, Call) else step
+        match old:
+            case Call(step=name):
+                step = name
         if old != new:
             raise ChiasmError(
                 f"step {step!r} differs: line {number} of the trace is {_named(old)}, and its "

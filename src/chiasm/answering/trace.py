@@ -43,7 +43,7 @@ class Trace:
 
     def of(self, kind: type[R]) -> list[R]:
         """All records of one kind."""
-        return [record for record in self._records if isinstance(record, kind)]
+        return _of(self._records, kind)
 
     def began(self) -> Began:
         return self._last(Began, "no pipeline that began")
@@ -57,18 +57,22 @@ class Trace:
 
     def found(self) -> list[Found]:
         """The hits of the latest stage, best first."""
-        return [record for record in self._since_stage() if isinstance(record, Found)]
+        return _of(self._since_stage(), Found)
 
     def evidence(self) -> list[Evidence]:
         """What was chosen from the latest stage; its place here, from 1, is its number."""
-        return [record for record in self._since_stage() if isinstance(record, Evidence)]
+        return _of(self._since_stage(), Evidence)
 
     def notes(self) -> list[str]:
         return [note.text for note in self.of(Note)]
 
     def _since_stage(self) -> list[Record]:
-        starts = [place for place, one in enumerate(self._records) if isinstance(one, Stage)]
-        return self._records[starts[-1] :] if starts else []
+        stages = self.of(Stage)
+        return self._records[self._place(stages[-1]) :] if stages else []
+
+    def _place(self, of: Record) -> int:
+        """Of the very record, equal ones apart."""
+        return next(place for place, one in enumerate(self._records) if one is of)
 
     def _last(self, kind: type[R], missing: str) -> R:
         of_kind = self.of(kind)
@@ -113,6 +117,10 @@ class Trace:
         if not records or not isinstance(records[0], Began):
             raise ChiasmError(f"{path}: no trace, which starts with how it began")
         return cls(records)
+
+
+def _of(records: Iterable[Record], kind: type[R]) -> list[R]:
+    return [record for record in records if isinstance(record, kind)]
 
 
 def written(value: Json) -> str:

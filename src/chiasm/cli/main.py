@@ -32,10 +32,8 @@ app = typer.Typer(
 )
 for verb in (
     *(systems, show, explain, cost, fit, train, compare, compress),
-    *(ask, answer, generate, parity),
+    *(ask, answer, generate, parity, index, search, serve),
 ):
-    app.command()(verb)
-for verb in (index, search, serve):
     app.command()(verb)
 app.add_typer(weights.app, name="weights")
 app.add_typer(data.app, name="data")

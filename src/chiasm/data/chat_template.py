@@ -64,9 +64,9 @@ def render_chat(
 
 def _takes_parts(tokenizer: PreTrainedTokenizerBase) -> bool:
     """Whether the template reads a message as a list of parts; older ones read it as a text."""
-    part = {"type": "text", "text": "probe"}
+    probe: list[dict[str, Any]] = [{"role": "user", "content": _content("probe", ())}]
     try:
-        text = tokenizer.apply_chat_template([{"role": "user", "content": [part]}], tokenize=False)
+        text = tokenizer.apply_chat_template(probe, tokenize=False)
     except (TemplateError, TypeError, ValueError, KeyError):
         return False
     return "probe" in str(text) and "'text'" not in str(text)

@@ -6,12 +6,19 @@ from pathlib import Path
 from transformers.utils import logging
 
 from chiasm import weights
-from chiasm.embedders.house import House
 from chiasm.errors import Misuse
 from chiasm.retrieval.embedder import Embedder
 from chiasm.retrieval.sentence_models import SentenceModel
 
-DEFAULT = "minilm"
+DEFAULT = "house"
+
+
+def _house() -> Embedder:
+    """Words and pictures, 384 wide."""
+    # Its encoders take seconds to import, which those who search by words need not wait for.
+    from chiasm.embedders.house import House
+
+    return House.open()
 
 
 def _minilm() -> Embedder:
@@ -19,7 +26,7 @@ def _minilm() -> Embedder:
     return SentenceModel.open(weights.path("minilm-l6"))
 
 
-NAMES: Mapping[str, Callable[[], Embedder]] = {"house": House.open, "minilm": _minilm}
+NAMES: Mapping[str, Callable[[], Embedder]] = {"house": _house, "minilm": _minilm}
 
 
 def named(name: str) -> Embedder:

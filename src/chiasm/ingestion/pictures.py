@@ -14,10 +14,12 @@ def stored(image: Image.Image, *, side: int = SIDE) -> bytes:
     """PNG of a drawing, JPEG of a photograph, shrunk to `side` pixels if it is larger."""
     image = image.convert("RGB")
     image.thumbnail((side, side), Image.Resampling.LANCZOS)
-    drawn = image.getcolors(_COLOURS) is not None
+    colours = image.getcolors(_COLOURS)
     into = io.BytesIO()
-    if drawn:
-        image.save(into, "PNG", optimize=True)
-    else:
+    if colours is None:
         image.save(into, "JPEG", quality=_QUALITY)
+    else:
+        # Pages are grey, and there are many of them: harder compression takes ten times as long.
+        grey = all(len(set(colour)) == 1 for _, colour in colours)  # pyright: ignore
+        (image.convert("L") if grey else image).save(into, "PNG", compress_level=3)
     return into.getvalue()

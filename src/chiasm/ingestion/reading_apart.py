@@ -10,7 +10,6 @@ from collections.abc import Iterator, Sequence
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
 
-import chiasm
 from chiasm.ingestion.read import read
 from chiasm.ingestion.reading import File, Options, Reading
 
@@ -63,7 +62,7 @@ class _Worker:
     """One process and the file that it reads."""
 
     def __init__(self, file: File, options: Options) -> None:
-        source = str(Path(chiasm.__file__).parents[1])
+        source = str(Path(__file__).parents[2])
         path = os.pathsep.join(filter(None, (source, os.environ.get("PYTHONPATH"))))
         # Each has a core to itself; libraries that take all of them would wait for each other.
         alone = {"OMP_NUM_THREADS": "1", "PYTHONPATH": path}

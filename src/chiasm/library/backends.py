@@ -13,7 +13,7 @@ def _lance(location: str) -> Store:
 
 
 def _qdrant(location: str) -> Store:
-    from chiasm.retrieval.qdrant import Qdrant  # pyright: ignore
+    from chiasm.retrieval.qdrant import Qdrant
 
     return Qdrant.open(location)
 

@@ -5,6 +5,7 @@ itself; nothing is seen before the last one is done.
 """
 
 import importlib.util
+import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 
 AT_ONCE = 512
 """Rows of one block of a worker's."""
+FAILED = "no rows of shard"
 Shard = TypeVar("Shard")
 
 
@@ -54,6 +56,7 @@ def build(
         raise Misuse("no shard to make rows of; give at least 1")
     import ray
     from lance_ray import write_lance
+    from ray.exceptions import RayError
 
     store = Lance.open(location, tokens=tokens, pooling=pooling, storage_options=storage_options)
     store.widen(widths)
@@ -70,9 +73,10 @@ def build(
             mode="append",
             storage_options=None if storage_options is None else dict(storage_options),
         )
-    except ray.exceptions.RayError as error:
-        told = str(_first(error)).strip().splitlines()[-1]
-        raise ChiasmError(f"{location}: a worker failed, nothing was written: {told}") from error
+    except RayError as error:
+        # Ray wraps a worker's error in advice and traces; ours is a line of that.
+        told = re.findall(f"{FAILED}.*", str(error)) or str(error).strip().splitlines()
+        raise ChiasmError(f"{location}: nothing was written: {told[0]}") from error
     table.checkout_latest()
     _no_id_twice(table, before)
     store.close()
@@ -88,21 +92,20 @@ class _Made:
     widths: Widths
     schema: "pa.Schema"
 
-    def blocks(self, batch: Mapping[str, Any]) -> Iterator["pa.Table"]:
+    def blocks(self, batch: Any) -> Iterator["pa.Table"]:
         """Of the shards of these numbers."""
         for number in batch["id"]:
-            left = iter(self.rows(self.shards[int(number)]))
-            while some := list(islice(left, AT_ONCE)):
-                if self.widths.after(some) != self.widths:
-                    raise Misuse(f"shard {number} has vectors that {self.widths} does not tell of")
-                yield to_arrow(some, self.schema)
+            try:
+                yield from self._shard(self.shards[int(number)])
+            except Exception as error:  # Whatever a caller's own function raises.
+                raise ChiasmError(f"{FAILED} {number}: {error}") from error
 
-
-def _first(error: BaseException) -> BaseException:
-    """What went wrong in the worker, under what Ray wraps around it."""
-    while (cause := getattr(error, "cause", None) or error.__cause__) is not None:
-        error = cause
-    return error
+    def _shard(self, shard: Any) -> Iterator["pa.Table"]:
+        left = iter(self.rows(shard))
+        while some := list(islice(left, AT_ONCE)):
+            if self.widths.after(some) != self.widths:
+                raise Misuse(f"it has vectors that {self.widths} does not tell of")
+            yield to_arrow(some, self.schema)
 
 
 def _no_id_twice(table: Any, before: int) -> None:

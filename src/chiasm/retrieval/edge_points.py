@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from chiasm.errors import ChiasmError
-from chiasm.retrieval.points import TERMS, TOKENS, Asked, Point, Sparse
+from chiasm.retrieval.points import TERMS, TOKENS, Asked, Point, Sparse, without_terms
 from chiasm.retrieval.qdrant_filter import Filter
 
 PAGE = 1000
@@ -74,6 +74,10 @@ class EdgePoints:
     def get(self, ids: Sequence[str], keys: Sequence[str]) -> list[Mapping[str, Any]]:
         found = self.shard.retrieve(list(ids), with_payload=list(keys), with_vector=False)
         return [one.payload or {} for one in found]
+
+    def dense(self, ids: Sequence[str]) -> dict[str, Mapping[str, Any]]:
+        found = self.shard.retrieve(list(ids), with_payload=False, with_vector=True)
+        return {str(one.id): without_terms(one.vector) for one in found}
 
     def scroll(
         self, where: Filter | None, keys: Sequence[str]

@@ -19,6 +19,8 @@ from chiasm.retrieval.maxsim import maxsim_all
 from chiasm.retrieval.tokens import Tokens
 
 ROUNDS = 4
+CELLS = 1 << 18
+"""Of a table of query vectors and documents: 1 MB."""
 SAMPLE = 24
 """Vectors a centroid that k-means is taught on."""
 
@@ -83,14 +85,25 @@ class Inverted:
         products = F.normalize(query.float(), dim=-1) @ self.centroids.T
         best, near = products.topk(min(probes, len(self.centroids)), dim=-1)
         first = torch.zeros(len(self.tokens))
-        row = torch.empty(len(self.tokens))
-        for values, lists in zip(best.tolist(), near.tolist(), strict=True):
-            # Written from the worst list to the best, so that the best one stays.
-            row.fill_(values[-1])
-            for value, one in zip(reversed(values), reversed(lists), strict=True):
-                row[self.listed[self.starts[one] : self.starts[one + 1]]] = value
-            first += row
+        # Query vectors together, as far as a table of them and all documents stays in the cache.
+        together = max(1, CELLS // len(first))
+        for values, lists in zip(best.split(together), near.split(together), strict=True):
+            first += self._gains(values - values[:, -1:], lists)
         return first.topk(min(count, len(first))).indices
+
+    def _gains(
+        self, gains: Float[Tensor, "token list"], lists: Int[Tensor, "token list"]
+    ) -> Float[Tensor, " document"]:
+        """Each vector's best gain over its worst list, by document, summed; 0 where not listed."""
+        starts = self.starts[lists].flatten()
+        sizes = self.starts[lists + 1].flatten() - starts
+        before = sizes.cumsum(0) - sizes
+        entries = torch.arange(int(sizes.sum())) + (starts - before).repeat_interleave(sizes)
+        row = torch.arange(len(lists)).repeat_interleave(lists.shape[1]) * len(self.tokens)
+        cells = row.repeat_interleave(sizes) + self.listed[entries]
+        table = torch.zeros(len(lists) * len(self.tokens))
+        table.scatter_reduce_(0, cells, gains.flatten().repeat_interleave(sizes), "amax")
+        return table.unflatten(0, (len(lists), -1)).sum(0)
 
 
 def _rows(tokens: Tokens) -> Tensor:

@@ -35,23 +35,50 @@ class _Held:
     tokens: Tokens | None
 
 
+@dataclass(frozen=True)
+class _State:
+    """What one version of the table has."""
+
+    version: int
+    documents: int
+    """Rows that have tokens."""
+    indexed: bool
+    new: tuple[Any, ...]
+    """Fragments that the index does not know yet."""
+
+
 class LanceTokens:
     """A table's tokens; `best` is what is asked of them."""
 
     def __init__(self, table: Any, below: int, candidates: int) -> None:
         self.table, self.below, self.candidates = table, below, candidates
         self.held: _Held | None = None
+        self.state: _State | None = None
 
     def best(self, asked: np.ndarray, k: int, where: str | None) -> list[Found]:
         """The k rows of the largest MaxSim, best first."""
         query = torch.from_numpy(asked)
-        if self.table.count_rows(HAVE) < self.below:
+        state = self._look()
+        if state.documents < self.below:
             found = self._of_all(query, where)
-        elif any("near" in index.columns for index in self.table.list_indices()):
-            found = self._of_candidates(query, k, where)
+        elif state.indexed:
+            found = self._of_candidates(query, k, where, state)
         else:
             found = self._of_read(query, self._read(_both(HAVE, where)))
         return sorted(found, key=lambda pair: -pair[1])[:k]
+
+    def _look(self) -> _State:
+        version = self.table.version
+        if self.state is None or self.state.version != version:
+            data = self.table.to_lance()
+            known: set[int] = set()
+            for index in data.describe_indices():
+                if index.field_names == ["near"]:
+                    known.update(*(segment.fragment_ids for segment in index.segments))
+            new = [one for one in data.get_fragments() if one.fragment_id not in known]
+            documents = self.table.count_rows(HAVE)
+            self.state = _State(version, documents, bool(known), tuple(new))
+        return self.state
 
     def _of_all(self, query: torch.Tensor, where: str | None) -> list[Found]:
         held = self._hold()
@@ -80,7 +107,9 @@ class LanceTokens:
             self.held = _Held(version, {one: at for at, one in enumerate(ids)}, tokens)
         return self.held
 
-    def _of_candidates(self, query: torch.Tensor, k: int, where: str | None) -> list[Found]:
+    def _of_candidates(
+        self, query: torch.Tensor, k: int, where: str | None, state: _State
+    ) -> list[Found]:
         near = self.table.search(query.numpy(), vector_column_name="near")
         near = near.distance_type("cosine").nprobes(PROBES).limit(max(k, self.candidates))
         # Estimates for rows in the index and distances for the others are on different scales.
@@ -89,23 +118,19 @@ class LanceTokens:
             near = near.where(where, prefilter=True)
         ids = near.select(["id", "_distance"]).to_arrow()["id"].to_pylist()
         found = self._of_read(query, self._read(among("id", ids))) if ids else []
-        return found + self._of_read(query, self._unindexed(where))
+        new = self._of_read(query, self._unindexed(state, where)) if state.new else []
+        return found + new
 
-    def _unindexed(self, where: str | None) -> Iterator[tuple[list[str], list[bytes]]]:
-        data = self.table.to_lance()
-        known: set[int] = set()
-        for index in data.describe_indices():
-            if index.field_names == ["near"]:
-                known.update(*(segment.fragment_ids for segment in index.segments))
-        new = [one for one in data.get_fragments() if one.fragment_id not in known]
-        if new:
-            scanner = data.scanner(
-                columns=["id", "tokens"],
-                filter=_both(HAVE, where),
-                fragments=new,
-                batch_size=AT_ONCE,
-            )
-            yield from _batches(scanner.to_batches())
+    def _unindexed(
+        self, state: _State, where: str | None
+    ) -> Iterator[tuple[list[str], list[bytes]]]:
+        scanner = self.table.to_lance().scanner(
+            columns=["id", "tokens"],
+            filter=_both(HAVE, where),
+            fragments=list(state.new),
+            batch_size=AT_ONCE,
+        )
+        yield from _batches(scanner.to_batches())
 
     def _read(self, where: str) -> Iterator[tuple[list[str], list[bytes]]]:
         query = self.table.search().where(where).select(["id", "tokens"])

@@ -30,6 +30,11 @@ class Point:
     payload: Mapping[str, Any]
 
 
+def without_terms(vectors: Any) -> Mapping[str, Any]:
+    """The dense ones of a point's vectors."""
+    return {name: of for name, of in (vectors or {}).items() if name != TERMS}
+
+
 class Points(Protocol):
     """One collection, made with the sparse vector alone."""
 
@@ -51,6 +56,10 @@ class Points(Protocol):
 
     def get(self, ids: Sequence[str], keys: Sequence[str]) -> list[Mapping[str, Any]]:
         """Payloads, in any order."""
+        ...
+
+    def dense(self, ids: Sequence[str]) -> dict[str, Mapping[str, Any]]:
+        """By id, the dense vectors of points by name, as they are stored."""
         ...
 
     def scroll(

@@ -9,8 +9,9 @@ import hashlib
 import importlib.util
 from base64 import b64decode, b64encode
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 from uuid import UUID, uuid5
 
@@ -100,10 +101,20 @@ class Qdrant:
         for start in range(0, len(ids), ASKED_AT_ONCE):
             some = [_name(one) for one in ids[start : start + ASKED_AT_ONCE]]
             for payload in self.points.get(some, KEPT):
-                shown = payload.get("shown")
-                unit = from_record(payload["record"], None if shown is None else b64decode(shown))
+                unit = _unit(payload)
                 found[unit.id] = unit
         return [found[one] for one in ids if one in found]
+
+    def select(self, where: Where) -> list[Row]:
+        read = dict(self.points.scroll(self._filter(where), KEPT))
+        names = list(read)
+        found = []
+        for start in range(0, len(names), ASKED_AT_ONCE):
+            dense = self.points.dense(names[start : start + ASKED_AT_ONCE])
+            for name, vectors in dense.items():
+                arrays = {key: np.asarray(of, np.float32) for key, of in vectors.items()}
+                found.append(Row(unit=_unit(read[name]), **arrays))
+        return found
 
     def files(self) -> dict[str, str]:
         read = self.points.scroll(None, ["path", "file"])
@@ -153,6 +164,11 @@ class Qdrant:
             if holds(where, fields_of(from_record(payload["record"], None)))
         ]
         return {"has_id": found}
+
+
+def _unit(payload: Mapping[str, Any]) -> Unit:
+    shown = payload.get("shown")
+    return from_record(payload["record"], None if shown is None else b64decode(shown))
 
 
 def _point(row: Row) -> Point:

@@ -71,15 +71,15 @@ class SentenceModel:
                 known = ", ".join(map(str, self.model.modalities))
                 raise Misuse(f"{one.modality} given to a model that takes {known}")
         encode = getattr(self.model, f"encode_{role}")
-        told = {"prompt": instruction} if instruction else {}
+        told: dict[str, Any] = {} if self.many else {"convert_to_tensor": True}
+        if instruction:
+            told["prompt"] = instruction
         found: dict[int, Any] = {}
         # The library takes one modality at a time.
         for kind in dict.fromkeys(one.modality for one in items):
             places = [at for at, one in enumerate(items) if one.modality == kind]
             given = [_given(items[at]) for at in places]
-            vectors = encode(
-                given, show_progress_bar=False, convert_to_tensor=not self.many, **told
-            )
+            vectors = encode(given, show_progress_bar=False, **told)
             found.update(zip(places, vectors, strict=True))
         ordered = [found[at].float() for at in range(len(items))]
         if self.many:
@@ -92,13 +92,6 @@ class SentenceModel:
             return 0
         tokenizer = getattr(self.model.tokenizer, "tokenizer", self.model.tokenizer)
         return sum(len(ids) for ids in tokenizer(list(texts), truncation=True)["input_ids"])
-
-
-def _nested(folder: Path) -> tuple[int, ...]:
-    """`matryoshka_dimensions` of the folder's configuration, as vLLM reads them too."""
-    config = folder / "config.json"
-    saved = json.loads(config.read_text(encoding="utf-8")) if config.is_file() else {}
-    return tuple(sorted(saved.get("matryoshka_dimensions") or ()))
 
     def _sums(self, items: Sequence[Item], role: Role, instruction: str) -> Single:
         """Words and pictures embedded apart, and what belongs to one item added."""
@@ -117,6 +110,13 @@ def _nested(folder: Path) -> tuple[int, ...]:
         return Single(
             vectors=vectors.new_zeros(len(items), vectors.shape[1]).index_add(0, owners, vectors)
         )
+
+
+def _nested(folder: Path) -> tuple[int, ...]:
+    """`matryoshka_dimensions` of the folder's configuration, as vLLM reads them too."""
+    config = folder / "config.json"
+    saved = json.loads(config.read_text(encoding="utf-8")) if config.is_file() else {}
+    return tuple(sorted(saved.get("matryoshka_dimensions") or ()))
 
 
 def _modality(item: Item) -> Any:

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from chiasm.errors import ChiasmError
-from chiasm.retrieval.points import TERMS, TOKENS, Asked, Point, Sparse
+from chiasm.retrieval.points import TERMS, TOKENS, Asked, Point, Sparse, without_terms
 from chiasm.retrieval.qdrant_filter import Filter
 
 PAGE = 1000
@@ -68,6 +68,12 @@ class ServerPoints:
     def get(self, ids: Sequence[str], keys: Sequence[str]) -> list[Mapping[str, Any]]:
         found = self.client.retrieve(self.collection, list(ids), with_payload=list(keys))
         return [one.payload or {} for one in found]
+
+    def dense(self, ids: Sequence[str]) -> dict[str, Mapping[str, Any]]:
+        found = self.client.retrieve(
+            self.collection, list(ids), with_payload=False, with_vectors=True
+        )
+        return {str(one.id): without_terms(one.vector) for one in found}
 
     def scroll(
         self, where: Filter | None, keys: Sequence[str]

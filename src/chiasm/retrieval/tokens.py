@@ -12,6 +12,8 @@ from chiasm.retrieval.storage import Plain, Storage
 
 BLOCK_TOKENS = 8192
 """Vectors of a block: at 128 entries of float32, 4 MB, and 1 MB of products with 32 others."""
+TAKEN_TOKENS = 2048
+"""Vectors of a group of documents that are picked out: they are copied, and still in the cache."""
 
 
 @dataclass(frozen=True)
@@ -98,10 +100,19 @@ class Tokens:
         order = documents[self.lengths[documents].argsort(stable=True, descending=True)]
         while len(order):
             longest = int(self.lengths[order[0]])
-            members, order = order.tensor_split([max(1, BLOCK_TOKENS // longest)])
-            place = torch.arange(longest).expand(len(members), -1)
-            place = place.where(place < self.lengths[members, None], 0)
-            yield Group(self.read((self.first[members, None] + place).flatten()), members)
+            members, order = order.tensor_split([max(1, TAKEN_TOKENS // longest)])
+            taken = tuple(self._taken(column, members, longest) for column in self.columns)
+            yield Group(self.storage.read(taken, self.width), members)
+
+    def _taken(self, column: Tensor, members: Tensor, longest: int) -> Tensor:
+        """Whole documents' rows, which is several times faster than row by row."""
+        parts: list[Tensor] = []
+        places = zip(self.first[members].tolist(), self.lengths[members].tolist(), strict=True)
+        for first, length in places:
+            parts.append(column[first : first + length])
+            if length < longest:
+                parts.append(column[first : first + 1].expand(longest - length, -1))
+        return torch.cat(parts)
 
 
 @dataclass(frozen=True)

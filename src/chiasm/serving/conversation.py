@@ -12,9 +12,9 @@ from chiasm.serving.wire.chat import (
     Assistant,
     AudioPart,
     ImagePart,
+    Instructions,
     Message,
     Part,
-    System,
     TextPart,
     User,
 )
@@ -82,7 +82,7 @@ async def read(
 def _parted(messages: Sequence[Message]) -> tuple[str, list[Message]]:
     """What the system says, and questions and answers in turn."""
     first = 0
-    while first < len(messages) and isinstance(messages[first], System):
+    while first < len(messages) and isinstance(messages[first], Instructions):
         first += 1
     said = list(messages[first:])
     roles = [one.role for one in said]

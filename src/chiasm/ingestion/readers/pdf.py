@@ -5,6 +5,7 @@ import importlib.util
 from collections.abc import Iterator
 from typing import Any
 
+import numpy as np
 from PIL import Image
 
 from chiasm.errors import ChiasmError, Misuse
@@ -99,53 +100,56 @@ def _lines(page: Any) -> Iterator[Span]:
     import pypdfium2.raw as raw
 
     words = page.get_textpage()
+    seen = _seen(page)
     try:
-        text: list[str] = []
-        boxes: list[Box] = []
-        for at in range(words.count_chars()):
-            char = chr(raw.FPDFText_GetUnicode(words, at))
-            if char in "\r\n":
-                yield from _span(text, boxes)
-                text, boxes = [], []
-            # PDFium marks a hyphen at the end of a line so.
-            elif char not in "\x02\ufffe":
-                text.append(char)
-                if not char.isspace():
-                    boxes.append(_box(page, words.get_charbox(at)))
-            else:
-                text.append("-")
-        yield from _span(text, boxes)
+        count = words.count_chars()
+        chars = [chr(raw.FPDFText_GetUnicode(words, at)) for at in range(count)]
+        start = 0
+        for at, char in enumerate([*chars, "\n"]):
+            if char not in "\r\n":
+                continue
+            # PDFium marks a hyphen at the end of a line so, and what has no meaning as 0.
+            line = "".join(chars[start:at]).replace("\x02", "-").replace("\ufffe", "-")
+            line = " ".join(line.replace("\0", " ").split())
+            if line:
+                yield Span(text=line, box=_box(words, start, at - start, seen))
+            start = at + 1
     finally:
         words.close()
 
 
-def _span(text: list[str], boxes: list[Box]) -> Iterator[Span]:
-    line = " ".join("".join(text).replace("\0", " ").split())
-    if not line:
-        return
-    lefts, tops, rights, bottoms = zip(*boxes, strict=True)
-    yield Span(text=line, box=(min(lefts), min(tops), max(rights), max(bottoms)))
+def _box(words: Any, start: int, count: int, seen: np.ndarray) -> Box | None:
+    """Around some characters, in fractions of the page; None where they have no place."""
+    found = [words.get_rect(at) for at in range(words.count_rects(start, count))]
+    if not found:
+        return None
+    corners = np.array(
+        [[x, y, 1.0] for left, low, right, high in found for x, y in ((left, low), (right, high))]
+    )
+    places = (corners @ seen).clip(0.0, 1.0)
+    left, top = places.min(0).tolist()
+    right, bottom = places.max(0).tolist()
+    return left, top, right, bottom
 
 
-def _box(page: Any, corners: tuple[float, float, float, float]) -> Box:
-    """A rectangle of the page as fractions of what is drawn: turned and cropped as the page is."""
-    left, bottom, right, top = corners
-    xs, ys = zip(_seen(page, left, top), _seen(page, right, bottom), strict=True)
-    return min(xs), min(ys), max(xs), max(ys)
-
-
-def _seen(page: Any, x: float, y: float) -> tuple[float, float]:
+def _seen(page: Any) -> np.ndarray:
+    """From a point of the page to where it is drawn, turned and cropped: (x, y, 1) @ it, in
+    fractions of the picture.
+    """
     import pypdfium2.raw as raw
 
-    across, down = ctypes.c_int(), ctypes.c_int()
-    raw.FPDF_PageToDevice(
-        page, 0, 0, _GRID, _GRID, 0, x, y, ctypes.byref(across), ctypes.byref(down)
-    )
-    return _fraction(across.value), _fraction(down.value)
+    def drawn(x: float, y: float) -> np.ndarray:
+        across, down = ctypes.c_int(), ctypes.c_int()
+        raw.FPDF_PageToDevice(
+            page, 0, 0, _GRID, _GRID, 0, x, y, ctypes.byref(across), ctypes.byref(down)
+        )
+        return np.array([across.value, down.value]) / _GRID
 
-
-def _fraction(steps: int) -> float:
-    return min(max(steps / _GRID, 0.0), 1.0)
+    # The map is affine: three points tell it, far apart for the sake of rounding.
+    width, height = page.get_size()
+    far = max(width, height, 1.0)
+    base = drawn(0.0, 0.0)
+    return np.stack([(drawn(far, 0.0) - base) / far, (drawn(0.0, far) - base) / far, base])
 
 
 PDF = Reader(version=VERSION, read=read, looks=True)

@@ -112,6 +112,8 @@ def _chat(handlers: Handlers, services: Services) -> None:
         chatbot=gr.Chatbot(
             height="70vh",
             allow_tags=False,
+            buttons=["copy"],
+            show_label=False,
             placeholder=f"Chat with {services.chatter.name}",
             elem_id="chat",
         ),

@@ -42,7 +42,7 @@ class AudioPart(Strict):
 Part = Annotated[TextPart | ImagePart | AudioPart, Field(discriminator="type")]
 
 
-class System(Strict):
+class Instructions(Strict):
     role: Literal["system", "developer"]
     content: Said | list[TextPart]
 
@@ -57,7 +57,7 @@ class Assistant(Strict):
     content: Said | list[TextPart]
 
 
-Message = Annotated[System | User | Assistant, Field(discriminator="role")]
+Message = Annotated[Instructions | User | Assistant, Field(discriminator="role")]
 
 
 class StreamOptions(Strict):
