@@ -4,7 +4,7 @@ import numpy as np
 from tests.embedders.few import few
 
 from chiasm.data.views import picture
-from chiasm.embedders.remembered import remembered
+from chiasm.embedders.remembered import all_read, remembered
 
 
 def test_the_second_reading_equals_the_first_and_the_source():
@@ -16,3 +16,10 @@ def test_the_second_reading_equals_the_first_and_the_source():
             assert np.array_equal(np.asarray(picture(own.picture)), source)
     assert kept[0].picture == remembered(pairs)[0].picture
     assert len({pair.picture for pair in kept}) == len(pairs)
+
+
+def test_read_beforehand_is_the_same():
+    for pair, own in zip(few(), all_read(few()), strict=True):
+        assert len(own.picture.kept) == len(few())
+        source = np.asarray(picture(pair.picture).convert("RGB"))
+        assert np.array_equal(np.asarray(picture(own.picture)), source)

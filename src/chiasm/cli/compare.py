@@ -36,7 +36,7 @@ def compare(
     from chiasm.evaluation.compare import Comparison, compare_systems
     from chiasm.evaluation.table import table
     from chiasm.spec import scale_named
-    from chiasm.spec.embedder import registered_embedders
+    from chiasm.spec.embedder import check_slug, registered_embedders
     from chiasm.training import Budget
 
     given = {"minutes": minutes, "samples": samples, "flops": flops}
@@ -48,7 +48,15 @@ def compare(
     if budget is not None and budget != named[0]:
         raise Misuse(f"--budget {budget} but --{named[0]} is given; give --{budget}")
     screen = console()
-    if all(slug in registered_embedders() for slug in slugs):
+    for slug in slugs:
+        check_slug(slug)
+    of_search = [slug for slug in slugs if slug in registered_embedders()]
+    if of_search and len(of_search) < len(slugs):
+        others = [slug for slug in slugs if slug not in of_search]
+        raise Misuse(
+            f"{of_search[0]} is an embedder and {others[0]} answers questions; compare one kind"
+        )
+    if of_search:
         from rich.console import Console
 
         from chiasm.embedders import comparing

@@ -19,9 +19,10 @@ def show(
 
     from chiasm.catalogue.story import answers_of, changes_of, described
     from chiasm.spec import scale_named, system
-    from chiasm.spec.embedder import registered_embedders
+    from chiasm.spec.embedder import check_slug, registered_embedders
 
     size = scale_named(scale)
+    check_slug(slug)
     if slug in registered_embedders():
         from chiasm.embedders.showing import as_record, described_embedder
 

@@ -52,11 +52,12 @@ def train(
     Example: chiasm train llava-1.5 --data easy-vqa --minutes 4 --out runs/llava
     """
     from chiasm.spec import scale_named, system
-    from chiasm.spec.embedder import registered_embedders
+    from chiasm.spec.embedder import check_slug, registered_embedders
     from chiasm.training import Budget, Options
     from chiasm.training import train as run
 
     size = scale_named(scale)
+    check_slug(slug)
     if slug in registered_embedders():
         from chiasm.embedders.running import teach
         from chiasm.errors import Misuse

@@ -14,7 +14,7 @@ from chiasm.catalogue.provenance import machine, shareable
 from chiasm.embedders.folder import open_folder
 from chiasm.embedders.judging import DEPTHS, Judged, judge
 from chiasm.embedders.pairs import PairLike, pairs_named
-from chiasm.embedders.remembered import remembered
+from chiasm.embedders.remembered import all_read
 from chiasm.embedders.running import teach
 from chiasm.errors import Misuse
 from chiasm.evaluation.committed_files import write
@@ -90,8 +90,8 @@ def compare_embedders(comparison: EmbedderComparison, out: Path, *, tell: Tell) 
         raise Misuse(f"{out} is not empty; choose another --out, or remove it")
     if comparison.threads is not None:
         torch.set_num_threads(comparison.threads)
-    taught = remembered(pairs_named(comparison.data, "train"))
-    asked = remembered(pairs_named(comparison.data, "test")[: comparison.limit])
+    taught = all_read(pairs_named(comparison.data, "train"))
+    asked = all_read(pairs_named(comparison.data, "test")[: comparison.limit])
     arms = [_arm(comparison, slug, taught, asked, out, tell) for slug in comparison.systems]
     record = {
         "scale": comparison.scale.value,

@@ -97,7 +97,7 @@ def _judged(embedder: BuiltEmbedder, pairs: Sequence[PairLike], of: tuple[Task, 
     began = time.perf_counter()
     documents = embedder.embed_contents(held)
     index = (time.perf_counter() - began) / len(held)
-    queries = embedder.embed_contents(asked)
+    queries: Any = embedder.embed_contents(asked)
     names = [pair.texts[0] for pair in pairs]
     same = together(
         [(name, one.parts) for name, one in zip(names, asked, strict=True)],

@@ -1,6 +1,7 @@
 """Hard negatives of a teaching set, found with the embedder as it is."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from jaxtyping import Bool
@@ -32,7 +33,7 @@ def mine(
     found: dict[Sample, list[Sample]] = {}
     for task in tasks:
         asked = [batches.tasks[task].asks(pair, 0, task) for pair in pairs]
-        queries = embedder.embed_contents(asked)
+        queries: Any = embedder.embed_contents(asked)
         first_of = task * len(pairs)
         wanted = kinds[first_of:][: len(pairs)]
         for first in range(0, len(pairs), ROWS):

@@ -2,9 +2,11 @@
 
 import io
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
 from PIL import Image
+from rich.progress import track
 
 from chiasm.data.example import Picture
 from chiasm.data.views import picture
@@ -25,6 +27,17 @@ class Remembered:
             picture(self.source).convert("RGB").save(written, "PNG", compress_level=1)
             self.kept[self.source] = written.getvalue()
         return Image.open(io.BytesIO(self.kept[self.source])).convert("RGB")
+
+
+def all_read(pairs: Sequence[PairLike]) -> list[PairLike]:
+    """The same, every picture read now, so that no clock of teaching counts it."""
+    kept = remembered(pairs)
+    sources = list(dict.fromkeys(p.picture for p in kept if isinstance(p.picture, Remembered)))
+    with ThreadPoolExecutor() as pool:
+        read = pool.map(Remembered.draw, sources)
+        for _ in track(read, "reading pictures", total=len(sources), transient=True):
+            pass
+    return kept
 
 
 def remembered(pairs: Sequence[PairLike]) -> list[PairLike]:

@@ -8,7 +8,7 @@ import torch
 from chiasm.embedders.building import prepare
 from chiasm.embedders.folder import save
 from chiasm.embedders.pairs import PairLike, pairs_named
-from chiasm.embedders.remembered import remembered
+from chiasm.embedders.remembered import all_read
 from chiasm.embedders.teaching import Teacher
 from chiasm.errors import Misuse
 from chiasm.spec import Scale, scale_named
@@ -45,7 +45,7 @@ def teach(
     if threads is not None:
         torch.set_num_threads(threads)
     named = pairs if isinstance(pairs, str) else None
-    held = remembered(pairs_named(pairs, "train")) if isinstance(pairs, str) else pairs
+    held = all_read(pairs_named(pairs, "train")) if isinstance(pairs, str) else pairs
     texts = [text for pair in held for text in pair.texts]
     answers = chosen.at(size)
     texts += [task.instruction for task in answers.batches.tasks]

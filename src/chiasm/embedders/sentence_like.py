@@ -89,7 +89,7 @@ class SentenceLike:
             raise Misuse(f"encode does not know {named!r} here; leave it out, or give prompt=")
         alone = isinstance(inputs, str | Image | dict)
         items = [item_of(one) for one in ([inputs] if alone else inputs)]
-        parts = [
+        parts: list[Any] = [
             self.embedder.embed(items[at : at + batch_size], role=role, instruction=prompt or "")
             for at in range(0, len(items), batch_size)
         ]

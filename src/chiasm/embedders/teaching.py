@@ -269,11 +269,11 @@ def chunked(embedder: BuiltEmbedder, taken: Taken, chunk: int) -> Tensor:
         return read.embedding.vectors
 
     def loss(queries: Tensor, documents: Tensor) -> Tensor:
-        sides = [
+        first, second = (
             Read(seen={}, reduced={}, made={}, outputs=(Single(vectors=one),))
             for one in (queries, documents)
-        ]
-        losses = model.judge(round_of(*sides, taken), model.score)
+        )
+        losses = model.judge(round_of(first, second, taken), model.score)
         return torch.stack([*losses.values()]).sum()
 
     cut = [

@@ -6,11 +6,12 @@ compared, and which items meet in a batch.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, fields
 from typing import Any
 
-from chiasm.registry import Registry
+from chiasm.registry import Registry, check_name
 from chiasm.spec.answers import Scale
+from chiasm.spec.registry import registered
 from chiasm.spec.system import Card
 from chiasm.spec.teaching import Teaching
 
@@ -73,20 +74,13 @@ def embedder_system(slug: str) -> EmbedderSystem:
     return _EMBEDDERS.of(slug)
 
 
-def derive_embedder(
-    base: Mapping[Scale, EmbedderAnswers],
-    *,
-    every: Mapping[str, Any] | None = None,
-    nano: Mapping[str, Any] | None = None,
-    smol: Mapping[str, Any] | None = None,
-    paper: Mapping[str, Any] | None = None,
-) -> dict[Scale, EmbedderAnswers]:
-    """`base` with the named answers replaced, at every scale and then at single ones."""
-    single = {Scale.NANO: nano, Scale.SMOL: smol, Scale.PAPER: paper}
-    return {
-        scale: replace(answers, **{**(every or {}), **(single[scale] or {})})
-        for scale, answers in base.items()
-    }
+def check_slug(slug: str) -> None:
+    """Refuse a slug that is neither a model's nor an embedder's, with the nearest of both.
+
+    Raises:
+        Misuse: there is none.
+    """
+    check_name(slug, [*registered(), *registered_embedders()], "system", " (chiasm systems)")
 
 
 def embedder_differences(

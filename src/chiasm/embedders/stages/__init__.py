@@ -30,6 +30,7 @@ from chiasm.embedders.stages.reduce import (
     MeanToken,
 )
 from chiasm.embedders.stages.score import (
+    AnchorCosine,
     Cosine,
     LateInteraction,
     MatchProbability,
@@ -46,6 +47,7 @@ __all__ = [
     "Agreement",
     "Align",
     "Alone",
+    "AnchorCosine",
     "Apart",
     "Backbone",
     "ClassesAndMargin",

@@ -1,12 +1,15 @@
 """PCME's loss: how likely draws match, pair by pair, without a softmax."""
 
 from dataclasses import dataclass
+from typing import cast
 
 import torch
 from torch import Tensor, nn
 
 from chiasm.embedders.stages.align import Round
+from chiasm.embedders.stages.score import Matches
 from chiasm.objectives import SoftMatching
+from chiasm.retrieval.embedding import Distribution
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,8 +33,8 @@ class MatchJudge(nn.Module):
 
     def forward(self, of: Round, scorer: nn.Module) -> dict[str, Tensor]:
         matching = self.config.matching
-        queries, documents = of.queries.embedding, of.candidates.embedding
-        likely = scorer.both(queries, documents)
+        queries, documents = (cast(Distribution, r.embedding) for r in (of.queries, of.candidates))
+        likely = cast(Matches, scorer).both(queries, documents)
         found = matching.judge(likely, of.targets.bool()) / of.targets.numel()
         priors = [matching.judge_prior(one.mean, one.log_sigma) for one in (queries, documents)]
         return {"match": found, "prior": torch.stack(priors).sum() / of.count}

@@ -13,7 +13,6 @@ from chiasm.data.views import picture
 from chiasm.embedders.contents import Content
 from chiasm.embedders.states import States
 from chiasm.errors import Misuse
-from chiasm.spec import Encoder
 from chiasm.stream import Features, Modality
 
 
@@ -21,7 +20,8 @@ from chiasm.stream import Features, Modality
 class Pictures:
     """Tokens of an item's one picture, resized to `height` x `width`."""
 
-    encoder: Encoder
+    encoder: Any
+    """Of the library's encoders, or a `ConvolutionalMap`."""
     pixels: Pixels
     height: int
     width_pixels: int

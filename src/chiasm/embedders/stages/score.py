@@ -1,6 +1,7 @@
 """How a query and a document are compared: the score that is learned and searched with."""
 
 from dataclasses import dataclass, replace
+from typing import Any
 
 import torch
 from jaxtyping import Float
@@ -53,6 +54,16 @@ class Volume:
         return _Score(_volume)
 
 
+@dataclass(frozen=True)
+class AnchorCosine:
+    """The mean cosine of a query's one vector with a document's vectors, one a modality: what
+    aligning every modality with the same anchor scores by (ImageBind, arXiv 2305.05665).
+    """
+
+    def build(self) -> nn.Module:
+        return _Score(_anchor_cosine)
+
+
 @dataclass(frozen=True, kw_only=True)
 class MatchProbability:
     """log p, p = mean over K x K pairs of draws of sigma(-a |z - z'| + b) (PCME,
@@ -68,7 +79,7 @@ class MatchProbability:
 
 
 class _Score(nn.Module):
-    def __init__(self, score) -> None:
+    def __init__(self, score: Any) -> None:
         super().__init__()
         self._score = score
 
@@ -87,12 +98,9 @@ class Matches(nn.Module):
 
     def both(self, queries: Distribution, documents: Distribution) -> tuple[Tensor, Tensor]:
         """(log p, log(1 - p)) of every pair; outside of training the draws are always the same."""
-        seeds = (None, None) if self.training else (0, 1)
-        drawn = [
-            one.draw(self.draws, seed)
-            for one, seed in zip((queries, documents), seeds, strict=True)
-        ]
-        return log_match(*drawn, self.slope, self.offset)
+        first, second = (None, None) if self.training else (0, 1)
+        drawn = queries.draw(self.draws, first), documents.draw(self.draws, second)
+        return log_match(drawn[0], drawn[1], self.slope, self.offset)
 
     def forward(self, queries: Distribution, documents: Distribution) -> Scores:
         return self.both(queries, documents)[0]
@@ -133,6 +141,15 @@ def _volume(queries: Multi, documents: Multi) -> Scores:
     anchors = _packed(queries, 1)
     others = _packed(documents, int(counts[0]))
     return -pairwise_volume(anchors[:, 0], others)
+
+
+def _anchor_cosine(queries: Multi, documents: Multi) -> Scores:
+    """Of single queries and documents of several modalities, or the other way round."""
+    if int(queries.valid.sum(-1).max()) > 1:
+        return _anchor_cosine(documents, queries).T
+    anchors = nn.functional.normalize(_packed(queries, 1)[:, 0], dim=-1)
+    found = torch.einsum("qw,dmw->qdm", anchors, documents.unit())
+    return found.sum(-1) / documents.valid.sum(-1).clamp(min=1)
 
 
 def _packed(of: Multi, count: int) -> Tensor:

@@ -93,8 +93,8 @@ class Words:
     modality: int = int(Modality.TEXT)
 
     def to(self, device: torch.device | str) -> "Words":
-        moved = (column.to(device) for column in (self.ids, self.valid, self.told))
-        return Words(*moved, self.modality)
+        ids, valid, told = (one.to(device) for one in (self.ids, self.valid, self.told))
+        return Words(ids, valid, told, self.modality)
 
 
 class SentenceEncoder(nn.Module):

@@ -1,0 +1,225 @@
+"""Effects of published embedders against their baselines, taught at nano scale on packaged pairs.
+
+Both arms of an effect are taught with the same seeds on the same pairs in the same order, and find
+the same held-out pairs; only the answers that an effect names differ.
+
+    python benchmarks/embedder_effects.py                    # every effect, seeds 0 to 2
+    python benchmarks/embedder_effects.py structure --samples 4000
+"""
+
+import argparse
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from statistics import fmean
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import torch
+
+from chiasm.catalogue.provenance import measured_by
+from chiasm.embedders.batches import Batches
+from chiasm.embedders.building import BuiltEmbedder, prepare
+from chiasm.embedders.judging import judge
+from chiasm.embedders.pairs import PairLike, pairs_named
+from chiasm.embedders.remembered import remembered
+from chiasm.embedders.stages import Align, AnchorCosine, Everyone
+from chiasm.embedders.teaching import Teacher
+from chiasm.evaluation.committed_files import write
+from chiasm.evaluation.effect import INTERVAL, paired
+from chiasm.lineages.multimodal_embedders import LATE
+from chiasm.spec import Scale
+from chiasm.spec.embedder import EmbedderAnswers, registered_embedders
+from chiasm.training.budget import Budget
+
+ROOT = Path(__file__).parents[1]
+Measures = Callable[[BuiltEmbedder, Sequence[PairLike]], float]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Effect:
+    """One measurement: a system's nano answers, its baseline's, and what is read off both."""
+
+    slug: str
+    name: str
+    baseline: EmbedderAnswers
+    measure: Measures
+    metric: str
+    better: str
+    differs: str
+    claim: str
+    data: str
+    samples: int
+    taught: int
+    asked: int = 400
+
+
+def recall(embedder: BuiltEmbedder, pairs: Sequence[PairLike]) -> float:
+    """Recall@10 of the embedder's own tasks, their mean."""
+    return fmean(one.recalls[-1].share for one in judge(embedder, pairs, _tasks(embedder)))
+
+
+def _tasks(embedder: BuiltEmbedder) -> Any:
+    return embedder.model.answers.batches.tasks
+
+
+def wrong_kind(embedder: BuiltEmbedder, pairs: Sequence[PairLike]) -> float:
+    """Share of queries whose best document, among those of all tasks, is of other modalities than
+    the one that is asked for.
+    """
+    tasks = _tasks(embedder)
+    pool = [task.holds(pair, 0, n) for n, task in enumerate(tasks) for pair in pairs]
+    documents = embedder.embed_contents(pool)
+    kinds = torch.tensor([one.kind for one in pool])
+    wrong = []
+    for number, task in enumerate(tasks):
+        asked = [task.asks(pair, 0, number) for pair in pairs]
+        best = embedder.model.scores(embedder.embed_contents(asked), documents).argmax(-1)
+        wanted = task.holds(pairs[0], 0, number).kind
+        wrong.append(float((kinds[best] != wanted).float().mean()))
+    return fmean(wrong)
+
+
+def effects() -> dict[str, Effect]:
+    """The measurements by name."""
+    of = {slug: held.at(Scale.NANO) for slug, held in registered_embedders().items()}
+
+    def taught(answers: EmbedderAnswers, objective: Any, **changes: Any) -> EmbedderAnswers:
+        teaching = replace(answers.teaching, objective=objective)
+        return replace(answers, teaching=teaching, **changes)
+
+    structure, gram, unite = of["structure"], of["gram"], of["unite"]
+    clamr, mined = of["clamr"], of["mm-embed"]
+    kept = structure.teaching.objective
+    found = [
+        Effect(
+            slug="structure",
+            name="neighbourhoods-kept",
+            baseline=taught(structure, replace(kept, terms=())),
+            measure=recall,
+            metric="recall@10",
+            better="higher",
+            differs="a term that keeps the neighbourhoods of the frozen features",
+            claim="with few pairs, aligners that keep neighbourhoods find more",
+            data="emoji",
+            samples=12_800,
+            taught=800,
+        ),
+        Effect(
+            slug="gram",
+            name="volume",
+            baseline=replace(gram, score=AnchorCosine()),
+            measure=recall,
+            metric="recall@10",
+            better="higher",
+            differs="the volume of all modalities' vectors, in place of cosines with the text",
+            claim="aligning all modalities at once finds more than aligning each with an anchor",
+            data="scenes-captions",
+            samples=6_400,
+            taught=4_000,
+        ),
+        Effect(
+            slug="clamr",
+            name="modality-aware-loss",
+            baseline=taught(clamr, LATE),
+            measure=recall,
+            metric="recall@10",
+            better="higher",
+            differs="a positive scores as the asked modality does, negatives as their best one",
+            claim="the modality-aware loss finds more than plain contrast over all tokens",
+            data="scenes-captions",
+            samples=3_600,
+            taught=4_000,
+        ),
+        Effect(
+            slug="unite",
+            name="masked-contrast",
+            baseline=taught(unite, replace(_align(unite), among=Everyone())),
+            measure=recall,
+            metric="recall@10",
+            better="higher",
+            differs="a query competes with documents of its own target's modalities alone",
+            claim="masking other modalities gains a few tenths of a point",
+            data="scenes-captions",
+            samples=3_600,
+            taught=4_000,
+        ),
+        Effect(
+            slug="mm-embed",
+            name="wrong-modality-negatives",
+            baseline=replace(mined, batches=Batches(tasks=mined.batches.tasks)),
+            measure=wrong_kind,
+            metric="share of best documents of the wrong modality",
+            better="lower",
+            differs="second stage with mined negatives, those of the wrong modality among them",
+            claim="modality-aware negatives make the wrong modality come first less often",
+            data="scenes-captions",
+            samples=2_400,
+            taught=600,
+            asked=200,
+        ),
+    ]
+    return {one.slug: one for one in found}
+
+
+def _align(answers: EmbedderAnswers) -> Align:
+    return answers.teaching.objective
+
+
+def arm(effect: Effect, answers: EmbedderAnswers, seed: int, samples: int) -> float:
+    """One arm's figure."""
+    pairs = remembered(pairs_named(effect.data, "train")[: effect.taught])
+    asked = remembered(pairs_named(effect.data, "test")[: effect.asked])
+    texts = [text for pair in pairs for text in pair.texts]
+    embedder = prepare(answers, [*texts, *(t.instruction for t in answers.batches.tasks)], seed)
+    with TemporaryDirectory() as scratch:
+        Teacher(
+            embedder=embedder,
+            pairs=pairs,
+            budget=Budget(samples=samples),
+            out=Path(scratch),
+            seed=seed,
+        ).run()
+    return effect.measure(embedder, asked)
+
+
+def main() -> None:
+    """Measure and write `results/SLUG/NAME.json`."""
+    known = effects()
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("names", nargs="*", choices=[*known, []], help="systems; default: all")
+    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--samples", type=int, help="pairs taught to each arm")
+    parser.add_argument("--out", type=Path, default=ROOT / "results")
+    given = parser.parse_args()
+    torch.set_num_threads(1)
+    for name in given.names or known:
+        effect, seeds = known[name], list(range(given.seeds))
+        samples = given.samples or effect.samples
+        system = registered_embedders()[effect.slug].at(Scale.NANO)
+        arms: list[list[float]] = []
+        for answers in (system, effect.baseline):
+            arms.append([arm(effect, answers, seed, samples) for seed in seeds])
+            print(f"{effect.slug} {effect.name}: {arms[-1]}", flush=True)
+        record = {
+            **paired(effect.metric, arms[0], arms[1], better=effect.better, gain="gain"),
+            "seeds": seeds,
+            "values": arms[0],
+            "baseline_values": arms[1],
+            "system": effect.slug,
+            "differs": effect.differs,
+            "claim": effect.claim,
+            "data": effect.data,
+            "scale": Scale.NANO.value,
+            "samples": samples,
+            "pairs_taught": effect.taught,
+            "pairs_asked": effect.asked,
+            "interval": INTERVAL,
+            **measured_by(Path(__file__)),
+        }
+        write(given.out / effect.slug / f"{effect.name}.json", record)
+        print(f"{effect.slug}: {record['outcome']}, gain {record['gain']:+.4f}", flush=True)
+
+
+if __name__ == "__main__":
+    main()
