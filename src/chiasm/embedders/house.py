@@ -23,7 +23,7 @@ from chiasm.retrieval.sentence_models import SentenceModel
 WIDTH = 384
 """Of MiniLM's sentence vectors."""
 SIDE = 224
-PIXELS = Pixels(mean=(127 / 255,) * 3, std=(128 / 255,) * 3)
+PIXELS = Pixels(mean=(127 / 255, 127 / 255, 127 / 255), std=(128 / 255, 128 / 255, 128 / 255))
 """As EfficientNet-Lite0 was taught."""
 PROJECTOR = Path(__file__).with_name("house.safetensors")
 

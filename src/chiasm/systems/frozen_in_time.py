@@ -1,5 +1,7 @@
 """Frozen in Time: an image is a clip of one frame, read by attention over time and over space."""
 
+from typing import Any
+
 from chiasm.data.pixels import CLIP
 from chiasm.embedders.stages import ActivatedHead, Align, Clips, LinearHead, Tower
 from chiasm.lineages import embedders as parts
@@ -15,7 +17,9 @@ SMALL = Clips(
 BASE = Clips(
     patch=16, hidden=768, depth=12, heads=12, ff_width=3072, frames=4, side=224, pixels=CLIP
 )
-SEEN = dict(name="image", reads=(Modality.IMAGE, Modality.VIDEO), reduce=parts.FIRST)
+SEEN: dict[str, Any] = dict(
+    name="image", reads=(Modality.IMAGE, Modality.VIDEO), reduce=parts.FIRST
+)
 STAGES = tuple(
     Stage(name=name, trained=("text", "image"), learning_rate=3e-5, share=0.5, batch=96)
     for name in ("images", "clips of four frames")

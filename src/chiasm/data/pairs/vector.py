@@ -51,9 +51,9 @@ def draw_svg(svg: bytes, side: int, name: str = "SVG") -> Image.Image:
     try:
         # Lengths in millimetres have no size in pixels without a resolution.
         root = _closed(ElementTree.fromstring(svg))
-        longer = "height" if _tall(root) else "width"
         text = ElementTree.tostring(root, encoding="unicode")
-        drawn = resvg_py.svg_to_bytes(svg_string=text, dpi=96, **{longer: side})
+        width, height = (None, side) if _tall(root) else (side, None)
+        drawn = resvg_py.svg_to_bytes(svg_string=text, dpi=96, width=width, height=height)
         picture = Image.open(io.BytesIO(bytes(drawn))).convert("RGBA")
     except Exception as error:
         reason = " ".join(str(error).split())
