@@ -17,6 +17,10 @@ from chiasm.retrieval.unit import Hit
 
 DEEP = 100
 """Places of each ranking that are joined, at least."""
+FLAT = 10
+"""Of reciprocal ranks. With the usual 60 a middling place in two lists outweighs the first place in
+one, and a picture without words stands in one only (`results/search_answers`).
+"""
 _NOTHING = 1e-6
 """Length of a sum below which its direction is rounding."""
 
@@ -32,7 +36,7 @@ def search(
     lists = {
         name: [pair for pair in found if pair[0] not in examples] for name, found in ranked.items()
     }
-    fused = reciprocal([[one for one, _ in found] for found in lists.values()])
+    fused = reciprocal([[one for one, _ in found] for found in lists.values()], k=FLAT)
     told = {name: dict(found) for name, found in lists.items()}
     chosen = fused[:wanted]
     units = {unit.id: unit for unit in store.units([one for one, _ in chosen])}
