@@ -73,7 +73,7 @@ def _questions(found: Mapping[str, Any]) -> str:
     told = (
         f"{found['files']} real files of every kind, {units:,} units, indexed in "
         f"{found['index']['seconds']:.0f} s; recall@5 of questions that were written before any "
-        f"tuning (k of the reciprocal ranks was then chosen on them), and the answers of the reader "
+        f"tuning (the k of reciprocal ranks was chosen on them), and the answers of the reader "
         f"without a language model, which refused {refused['right']} of {refused['of']} questions "
         f"that no file answers."
     )
