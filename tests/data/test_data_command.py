@@ -13,9 +13,10 @@ run = CliRunner().invoke
 
 def test_list(monkeypatch, tmp_path):
     monkeypatch.setenv("CHIASM_CACHE", str(tmp_path))
-    row, *others = json.loads(run(app, ["list", "--json"]).stdout)
-    generated = {other["name"] for other in others if other["fetched"]}
+    rows = {row["name"]: row for row in json.loads(run(app, ["list", "--json"]).stdout)}
+    generated = {name for name, other in rows.items() if other["fetched"]}
     assert {"scenes", "scenes-relations", "scenes-captions"} <= generated
+    row = rows["easy-vqa"]
     assert (row["name"], row["splits"], row["fetched"]) == ("easy-vqa", ["train", "test"], False)
     table = run(app, ["list"]).stdout
     assert "easy-vqa" in table

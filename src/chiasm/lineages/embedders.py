@@ -224,6 +224,12 @@ def image_tower(encoder: Any, reduce: Any, project: Any) -> Tower:
     return Tower(name="image", reads=PICTURES, encoder=encoder, reduce=reduce, project=project)
 
 
+def clip_tower(encoder: Any, project: Any) -> Tower:
+    """Of pictures and films alike."""
+    kinds = (Modality.IMAGE, Modality.VIDEO)
+    return Tower(name="image", reads=kinds, encoder=encoder, reduce=FIRST, project=project)
+
+
 NANO_TOWERS = (
     text_tower(NANO_WORDS, LAST, LinearHead(out=96)),
     image_tower(NANO_PICTURES, MEAN, AS_IS),
