@@ -8,6 +8,7 @@ is right if it is of a source's file, and of its page where the question names o
 
 import argparse
 import json
+import shutil
 import subprocess
 import sys
 import time
@@ -91,7 +92,8 @@ def right(places: Sequence[tuple[str, int | None]], sources: Sequence[dict[str, 
 
 
 def indexed(folder: Path, into: Path) -> dict[str, Any]:
-    """What `chiasm index --json` says, and the seconds that the whole command took."""
+    """What `chiasm index --json` says of a new library, and the seconds that the command took."""
+    shutil.rmtree(into, ignore_errors=True)
     command = [sys.executable, "-m", "chiasm.cli.main", "index", str(folder)]
     began = time.perf_counter()
     done = subprocess.run(
