@@ -15,7 +15,6 @@ from chiasm.answering.records import Call, Found
 from chiasm.errors import Misuse
 
 builds = pytest.mark.evidence(slug="mmndb", grade="builds")
-lawful = pytest.mark.evidence(slug="mmndb", grade="lawful")
 SHAPES = ("circles", "squares", "triangles", "crosses")
 
 
@@ -46,7 +45,7 @@ def test_questions_about_pictures_run_and_replay():
     assert made.notes()[1].startswith("SQL: SELECT coalesce(sum(number), 0) FROM shows")
 
 
-@lawful
+@builds
 @pytest.mark.parametrize("thing", SHAPES)
 def test_perfect_retrieval_and_a_gold_reader_have_no_error(thing):
     settings = dict(retrieval="perfect", relevant=relevant(thing))
@@ -58,14 +57,14 @@ def test_perfect_retrieval_and_a_gold_reader_have_no_error(thing):
     assert within.answered().text == str(sum(number > 0 for number in truth(thing).values()))
 
 
-@lawful
+@builds
 def test_empty_retrieval_has_count_error_one():
     made = asked("How many circles are there?", Gold(), retrieval="empty")
     assert made.answered().text == "0"
     assert count_error(seen(made), truth("circles")) == 1
 
 
-@lawful
+@builds
 def test_switches_add_what_they_say():
     """Damaging: the k irrelevant ones that look most relevant; noisy: others at random."""
     found = {}
@@ -79,7 +78,7 @@ def test_switches_add_what_they_say():
     assert found["noisy"] == {f"scene-{number:02}" for number in range(len(scenes()))}
 
 
-@lawful
+@builds
 def test_pictures_are_cut_at_k():
     made = asked("How many circles are there?", Gold(), k=5)
     assert len(seen(made)) == 5
