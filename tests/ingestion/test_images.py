@@ -111,3 +111,13 @@ def test_a_drawing_of_any_size_is_drawn_small(units):
         '<rect width="1" height="900000"/></svg>',
     )
     assert max(shown(unit).size) <= SIDE
+
+
+def test_a_drawing_measured_in_millimetres_is_drawn(made, plainly):
+    """Much of clip art is a page of paper."""
+    drawing = (
+        '<svg xmlns="http://www.w3.org/2000/svg" width="210mm" height="297mm">'
+        '<rect width="99" height="99"/></svg>'
+    )
+    [found] = read(made("page.svg", drawing), plainly).units
+    assert max(Image.open(io.BytesIO(found.picture)).size) == 1024

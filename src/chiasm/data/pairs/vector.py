@@ -1,19 +1,18 @@
 """Vector drawings as pictures: SVG, drawn on white."""
 
 import io
-import re
 from dataclasses import dataclass
 from pathlib import Path
 from xml.etree import ElementTree
 
 from PIL import Image, ImageChops
 
+from chiasm.data.svg import rendered
 from chiasm.errors import ChiasmError, Misuse
 
 MAX_BYTES = 8 * 2**20
 """Of SVG accepted from one file."""
 
-_NUMBER = re.compile(r"-?\d+(?:\.\d+)?")
 _LINK = "href"
 _INSIDE = ("#", "data:")
 
@@ -41,25 +40,17 @@ def draw_svg(svg: bytes, side: int, name: str = "SVG") -> Image.Image:
         Misuse: resvg is not installed.
         ChiasmError: not an SVG, or one above `MAX_BYTES`.
     """
-    try:
-        import resvg_py
-    except ImportError:
-        needs = "SVG needs resvg, which is not installed: pip install 'chiasm[media]'"
-        raise Misuse(needs) from None
     if len(svg) > MAX_BYTES:
         raise ChiasmError(f"{name}: {len(svg):,} bytes of SVG, above the cap of {MAX_BYTES:,}")
     try:
-        # Lengths in millimetres have no size in pixels without a resolution.
         root = _closed(ElementTree.fromstring(svg))
-        text = ElementTree.tostring(root, encoding="unicode")
-        width, height = (None, side) if _tall(root) else (side, None)
-        drawn = resvg_py.svg_to_bytes(svg_string=text, dpi=96, width=width, height=height)
-        picture = Image.open(io.BytesIO(bytes(drawn))).convert("RGBA")
+        drawn = rendered(ElementTree.tostring(root, encoding="unicode"), root.get, side)
+        flat = Image.open(io.BytesIO(drawn)).convert("RGB")
+    except Misuse:
+        raise
     except Exception as error:
         reason = " ".join(str(error).split())
         raise ChiasmError(f"{name}: cannot be drawn ({reason}); save it again") from None
-    white = Image.new("RGBA", picture.size, "white")
-    flat = Image.alpha_composite(white, picture).convert("RGB")
     flat.thumbnail((side, side))
     return flat
 
@@ -71,12 +62,3 @@ def _closed(root: ElementTree.Element) -> ElementTree.Element:
             if name.rpartition("}")[2] == _LINK and not value.strip().startswith(_INSIDE):
                 del element.attrib[name]
     return root
-
-
-def _tall(root: ElementTree.Element) -> bool:
-    """Whether it is higher than wide: only its longer side may be given, the other follows."""
-    numbers = [float(n) for n in _NUMBER.findall(root.get("viewBox", ""))]
-    if len(numbers) == 4:
-        return numbers[3] > numbers[2]
-    width, height = (_NUMBER.findall(root.get(side, "")) for side in ("width", "height"))
-    return bool(width and height) and float(height[0]) > float(width[0])

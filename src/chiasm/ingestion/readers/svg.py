@@ -1,19 +1,17 @@
 """Drawings in SVG, drawn by resvg; what they refer to outside themselves is cut off first."""
 
-import importlib.util
 import io
-import re
 from typing import Any
 
 from chiasm.data.media import read_image
-from chiasm.errors import ChiasmError, Misuse
+from chiasm.data.svg import rendered
+from chiasm.errors import ChiasmError
 from chiasm.ingestion.pictures import SIDE
 from chiasm.ingestion.readers.images import unit_of
 from chiasm.ingestion.reading import File, Options, Reader, Reading
 from chiasm.retrieval.unit import Span
 
-VERSION = "svg 1"
-_NUMBER = re.compile(r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?")
+VERSION = "svg 2"
 _REFERS = ("href", "{http://www.w3.org/1999/xlink}href")
 _DROPPED = {"script", "foreignObject", "style"}
 
@@ -75,33 +73,12 @@ def _words(tree: Any) -> list[str]:
 def _drawn(tree: Any) -> bytes:
     import lxml.etree as etree
 
-    if importlib.util.find_spec("resvg_py") is None:
-        raise Misuse("SVG needs resvg-py, which is not installed: pip install 'chiasm[media]'")
-    import resvg_py
-
     into = io.BytesIO()
     etree.ElementTree(tree).write(into, encoding="utf-8")
     try:
-        # A size of our own, whatever the drawing asks for.
-        tall = _tall(tree)
-        drawn = resvg_py.svg_to_bytes(
-            svg_string=into.getvalue().decode(),
-            background="#ffffff",
-            width=None if tall else SIDE,
-            height=SIDE if tall else None,
-        )
+        return rendered(into.getvalue().decode(), tree.get, SIDE)
     except ValueError as error:
         raise ChiasmError(f"cannot be drawn ({error})") from None
-    return bytes(drawn)
-
-
-def _tall(tree: Any) -> bool:
-    """Whether the drawing is higher than it is wide, as far as it says."""
-    box = _NUMBER.findall(tree.get("viewBox", ""))
-    if len(box) == 4:
-        return float(box[3]) > float(box[2])
-    size = [_NUMBER.match(tree.get(name, "").strip()) for name in ("width", "height")]
-    return all(size) and float(size[1][0]) > float(size[0][0])  # pyright: ignore
 
 
 SVG = Reader(version=VERSION, read=read)
