@@ -12,10 +12,10 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from chiasm import weights
-from chiasm.data.pixels import Pixels
 from chiasm.embedders.projector import Projector
 from chiasm.encoders import EfficientNetLite0
 from chiasm.errors import ChiasmError, Misuse
+from chiasm.lineages.vision_language import LITE
 from chiasm.retrieval.embedder import Item, Role
 from chiasm.retrieval.embedding import Single
 from chiasm.retrieval.sentence_models import SentenceModel
@@ -23,8 +23,6 @@ from chiasm.retrieval.sentence_models import SentenceModel
 WIDTH = 384
 """Of MiniLM's sentence vectors."""
 SIDE = 224
-PIXELS = Pixels(mean=(127 / 255, 127 / 255, 127 / 255), std=(128 / 255, 128 / 255, 128 / 255))
-"""As EfficientNet-Lite0 was taught."""
 PROJECTOR = Path(__file__).with_name("house.safetensors")
 
 
@@ -95,7 +93,7 @@ def picture_encoder() -> nn.Module:
 @torch.inference_mode()
 def features(encoder: nn.Module, pictures: Sequence[Image.Image]) -> Float[Tensor, "picture width"]:
     """The mean over places of the 1,280 channels before ImageNet's classes."""
-    pixels = torch.stack([PIXELS.prepare(picture, SIDE) for picture in pictures])
+    pixels = torch.stack([LITE.prepare(picture, SIDE) for picture in pictures])
     return encoder(pixels).tokens.mean(1)
 
 

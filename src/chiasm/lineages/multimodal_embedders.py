@@ -24,10 +24,11 @@ from chiasm.embedders.stages import (
     Tower,
     Unprojected,
 )
-from chiasm.encoders import GridVision, VisionTransformer
+from chiasm.encoders import GridVision
 from chiasm.experts import AdaptedWeights, LoRA, SharedWeights
 from chiasm.experts.adapters import EVERY_SITE
 from chiasm.heads.none import NoHead
+from chiasm.lineages.embedders import NANO_PICTURES
 from chiasm.lineages.encoders import SIGLIP_SO400M_448, VIT_B_CLASSES
 from chiasm.lineages.hosts import LLAMA_3_2_3B, MISTRAL_7B, NANO, QWEN2_7B, QWEN2_VL_2B
 from chiasm.lineages.vision_language import VISION_LANGUAGE
@@ -51,16 +52,7 @@ LATE = Align(contrast=Contrastive(temperature=0.05))
 
 NANO_ANSWERS = replace(
     VISION_LANGUAGE[Scale.NANO],
-    encoder=VisionTransformer(
-        patch=16,
-        width=96,
-        depth=0,
-        heads=3,
-        ff_width=192,
-        stem=(24, 48, 96, 96),
-        residual=1,
-        position_scale=0.1,
-    ),
+    encoder=NANO_PICTURES.encoder,
     connector=MLP(),
     head=NoHead(),
     host=replace(NANO, width=96, depth=2, heads=3, kv_heads=3, ff_width=192),
