@@ -191,7 +191,7 @@ def _options() -> argparse.Namespace:
         "--settings",
         type=_setting,
         nargs="+",
-        default=[(4, 100), (8, 100), (8, 300), (16, 300)],
+        default=[(8, 150), (8, 200), (16, 200), (8, 240), (8, 300)],
         metavar="LISTS:SCORED",
     )
     parser.add_argument("--threads", type=int, default=2)

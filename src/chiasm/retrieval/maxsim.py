@@ -1,6 +1,6 @@
 """MaxSim (ColBERT, arXiv 2004.12832): each query vector's best match in a document, summed."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import torch
 from jaxtyping import Bool, Float, Int
@@ -8,7 +8,8 @@ from torch import Tensor
 
 from chiasm.errors import Misuse
 from chiasm.retrieval.embedding import Multi
-from chiasm.retrieval.tokens import Tokens
+from chiasm.retrieval.threads import each_on_a_thread
+from chiasm.retrieval.tokens import BLOCK_TOKENS, Block, Tokens
 
 
 def maxsim(queries: Multi, documents: Multi) -> Float[Tensor, "query document"]:
@@ -64,8 +65,8 @@ def maxsim_all(
 ) -> Float[Tensor, "query document"]:
     """MaxSim of every query with every packed document, or with those named, in their order.
 
-    Each group of documents is multiplied and reduced while it lies in the cache; the products of
-    all vectors are never held at once.
+    Threads share the documents; each multiplies a group and reduces it while it lies in the cache,
+    and the products of all vectors are never held at once.
 
     Raises:
         Misuse: a query without a vector, or of another width.
@@ -75,16 +76,32 @@ def maxsim_all(
         raise Misuse("a query without a vector cannot be scored; give at least 1 vector each")
     asked = torch.cat(list(queries))
     _check_widths(asked.shape[-1], tokens.width)
-    out = torch.empty(len(queries), len(tokens))
-    transposed: Tensor | None = None
-    for group in tokens.groups(documents):
-        if transposed is None:
-            transposed = asked.to(group.vectors.dtype).T.contiguous()
-        pairs = (group.vectors @ transposed).unflatten(0, (len(group.documents), -1))
-        best = pairs.amax(1).float()
-        for number, own in enumerate(best.split(lengths, -1)):
-            out[number, group.documents] = own.sum(-1)
-    return out if documents is None else out[:, documents]
+    out = torch.empty(len(tokens), len(queries))
+    multiply = _multiplying(asked)
+    # One short operation a group, for any number of queries.
+    summing = torch.block_diag(*(torch.ones(length, 1) for length in lengths))
+
+    def score(part: Block | Tensor) -> None:
+        group = tokens.group(part)
+        pairs = multiply(group.vectors).unflatten(0, (len(group.documents), -1))
+        out[group.documents] = pairs.amax(1).float() @ summing
+
+    each_on_a_thread(score, tokens.groups(documents))
+    return (out if documents is None else out[documents]).T
+
+
+def _multiplying(
+    asked: Float[Tensor, "query_token width"],
+) -> Callable[[Float[Tensor, "row width"]], Float[Tensor, "row query_token"]]:
+    """Products with all query vectors.
+
+    oneDNN brings the few query vectors into its order once and reads the documents' as they lie,
+    where a plain product brings the many of every block into order first.
+    """
+    if torch.backends.mkldnn.is_available() and asked.device.type == "cpu":
+        packed = torch.ops.mkldnn._reorder_linear_weight(asked.float(), BLOCK_TOKENS)
+        return lambda rows: torch.ops.mkldnn._linear_pointwise(rows, packed, None, "none", [], "")
+    return lambda rows: rows @ asked.to(rows.dtype).T
 
 
 def _check_widths(query: int, document: int) -> None:

@@ -1,6 +1,6 @@
 """Many documents' vectors for late interaction, in blocks that a CPU's cache holds."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -10,9 +10,9 @@ from torch import Tensor
 from chiasm.errors import Misuse
 from chiasm.retrieval.storage import Plain, Storage
 
-BLOCK_TOKENS = 8192
-"""Vectors of a block: at 128 entries of float32, 4 MB, and 1 MB of products with 32 others."""
-TAKEN_TOKENS = 2048
+BLOCK_TOKENS = 1 << 14
+"""Vectors of a block: at 128 entries of float32, 8 MB, and 2 MB of products with 32 others."""
+TAKEN_TOKENS = 1 << 12
 """Vectors of a group of documents that are picked out: they are copied, and still in the cache."""
 
 
@@ -91,18 +91,25 @@ class Tokens:
         """Vectors by row."""
         return self.storage.read(tuple(column[rows] for column in self.columns), self.width)
 
-    def groups(self, documents: Int[Tensor, " document"] | None) -> Iterator["Group"]:
-        """All documents, block by block, or only some, as few groups as there are blocks' worth."""
+    def groups(self, documents: Int[Tensor, " document"] | None) -> list[Block | Tensor]:
+        """What `group` reads: all documents, block by block, or the numbers of some, together."""
         if documents is None:
-            for block in self.blocks:
-                yield Group(self.read(slice(block.start, block.stop)), block.documents)
-            return
+            return list(self.blocks)
         order = documents[self.lengths[documents].argsort(stable=True, descending=True)]
+        found: list[Block | Tensor] = []
         while len(order):
             longest = int(self.lengths[order[0]])
             members, order = order.tensor_split([max(1, TAKEN_TOKENS // longest)])
-            taken = tuple(self._taken(column, members, longest) for column in self.columns)
-            yield Group(self.storage.read(taken, self.width), members)
+            found.append(members)
+        return found
+
+    def group(self, of: Block | Int[Tensor, " document"]) -> "Group":
+        """A block's vectors, or those of some documents, the longest first."""
+        if isinstance(of, Block):
+            return Group(self.read(slice(of.start, of.stop)), of.documents)
+        longest = int(self.lengths[of[0]])
+        taken = tuple(self._taken(column, of, longest) for column in self.columns)
+        return Group(self.storage.read(taken, self.width), of)
 
     def _taken(self, column: Tensor, members: Tensor, longest: int) -> Tensor:
         """Whole documents' rows, which is several times faster than row by row."""
