@@ -12,6 +12,7 @@ others, and the other way round. The shipped threshold is chosen on all.
 import argparse
 import json
 import sys
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -75,14 +76,19 @@ def _unit(one: dict[str, str]) -> Unit:
     )
 
 
-def best_threshold(of: list[Outcome]) -> float:
+def best_threshold(fits: Sequence[float], good: Callable[[float], int]) -> float:
     """The middle of the widest stretch between fits on which most questions go well."""
-    fits = sorted({one.fit for one in of})
     stretches = [
-        (sum(one.good((low + high) / 2) for one in of), high - low, (low + high) / 2)
-        for low, high in pairwise(fits)
+        (good((low + high) / 2), high - low, (low + high) / 2)
+        for low, high in pairwise(sorted(set(fits)))
     ]
     return max(stretches)[2]
+
+
+def _best(of: list[Outcome]) -> float:
+    return best_threshold(
+        [one.fit for one in of], lambda threshold: sum(one.good(threshold) for one in of)
+    )
 
 
 def judged(of: list[Outcome], threshold: float) -> dict[str, object]:
@@ -124,9 +130,9 @@ def main() -> int:
     halves = [[one for one in found if one.document % 2 == half] for half in (0, 1)]
     unseen: list[dict[str, object]] = []
     for chosen, held in (halves, halves[::-1]):
-        threshold = best_threshold(chosen)
+        threshold = _best(chosen)
         unseen.append({"threshold": threshold, "on the other half": judged(held, threshold)})
-    threshold = best_threshold(found)
+    threshold = _best(found)
     shipped = judged(found, THRESHOLD)
     for name, row in shipped.items():
         print(f"{name:<32}{row}")

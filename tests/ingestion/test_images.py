@@ -1,10 +1,12 @@
 """Pictures and drawings: upright, shrunk, their words found, nothing outside them opened."""
 
 import io
+from pathlib import Path
 
 import pytest
 from PIL import Image, ImageDraw, ImageFont
 
+from chiasm.data import pairs
 from chiasm.ingestion import Options, read
 from chiasm.ingestion.pictures import SIDE
 from chiasm.retrieval.unit import Kind
@@ -71,6 +73,18 @@ def test_words_on_a_picture_and_where(made):
     assert unit.text == "Quarterly revenue\nrose by 12 percent"
     upper, lower = unit.spans
     assert abs(upper.box[0] - 31 / 601) < 0.03 and upper.box[3] < 0.5 < lower.box[1]
+
+
+def test_shapes_are_not_read_as_letters(made):
+    """A curved pepper is no C; a number on a sign is still read."""
+    stamps = {pair.id.rsplit("/", 1)[-1]: pair for pair in pairs.SETS["stamps"]()}
+    pepper = Path(stamps["chilepepper"].picture).read_bytes()
+    [unit] = read(made("pepper.png", pepper), Options()).units
+    assert unit.text == ""
+    sign = Image.new("RGB", (307, 307), "white")
+    ImageDraw.Draw(sign).text((40, 90), "50", fill="black", font=ImageFont.load_default(160))
+    [unit] = read(made("sign.png", encoded(sign, "PNG")), Options()).units
+    assert unit.text == "50"
 
 
 def test_a_drawing_is_drawn_and_its_words_read(units):

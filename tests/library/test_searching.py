@@ -7,7 +7,7 @@ from PIL import Image
 from tests.library.conftest import index
 
 from chiasm.errors import Misuse
-from chiasm.library.searching import composed, rankings, search
+from chiasm.library.searching import FLAT, composed, rankings, search
 from chiasm.library.vectors import Vectors
 from chiasm.retrieval.embedder import Item, Role
 from chiasm.retrieval.embedding import Multi, Single
@@ -105,7 +105,7 @@ def test_ranks_are_fused(store, vectors):
     wanted = {}
     for ranking in found.values():
         for rank, (one, _) in enumerate(ranking, start=1):
-            wanted[one] = wanted.get(one, 0) + 1 / (10 + rank)
+            wanted[one] = wanted.get(one, 0) + 1 / (FLAT + rank)
     hits = search(store, vectors, asked, None, 0)
     assert {hit.unit.id: hit.score for hit in hits} == pytest.approx(wanted)
     assert [hit.score for hit in hits] == sorted(wanted.values(), reverse=True)

@@ -13,6 +13,8 @@ from chiasm.retrieval.unit import Span
 
 LEAST = 0.6
 """Certainty below which a line is left out."""
+LEAST_SHORT = 0.9
+"""The same for one or two characters: a wheel is read as an o, and a window as 田."""
 _SMALLEST = 24
 """Pixels of a side below which there is nothing to read."""
 _LARGEST = 2_000
@@ -35,7 +37,7 @@ def words_on(image: Image.Image) -> tuple[Span, ...]:
     return tuple(
         Span(text=text.strip(), box=_box(corners, width, height))
         for corners, text, certain in zip(found.boxes, found.txts, found.scores, strict=True)
-        if certain >= LEAST and text.strip()
+        if text.strip() and certain >= (LEAST if len(text.strip()) > 2 else LEAST_SHORT)
     )
 
 

@@ -17,9 +17,9 @@ from chiasm.retrieval.unit import Hit
 
 DEEP = 100
 """Places of each ranking that are joined, at least."""
-FLAT = 10
+FLAT = 3
 """Of reciprocal ranks. With the usual 60 a middling place in two lists outweighs the first place in
-one, and a picture without words stands in one only (`results/search_answers`).
+one, and a picture without words stands in one only (`benchmarks/bare_pictures.py`).
 """
 _NOTHING = 1e-6
 """Length of a sum below which its direction is rounding."""

@@ -5,11 +5,10 @@ from collections.abc import Sequence
 
 import numpy as np
 import torch
-from PIL import Image
 
 from chiasm.data.media import read_image
-from chiasm.errors import ChiasmError, Misuse
-from chiasm.retrieval.embedder import Embedder, Item, Role
+from chiasm.errors import ChiasmError
+from chiasm.retrieval.embedder import Embedder, Item, Role, looks
 from chiasm.retrieval.embedding import Distribution, Embedding, Multi, Single
 from chiasm.retrieval.store import Row
 from chiasm.retrieval.unit import Unit
@@ -27,7 +26,7 @@ class Vectors:
         self.many = isinstance(probe, Multi)
         """Whether an item has many vectors."""
         self.width = _numbers(probe).shape[-1]
-        self.looks = self._looks()
+        self.looks = looks(embedder)
         """Whether it takes pictures."""
 
     def rows(self, units: Sequence[Unit]) -> list[Row]:
@@ -65,15 +64,6 @@ class Vectors:
             found += _arrays(given)
         placed = dict(zip(order, found, strict=True))
         return [placed[at] for at in range(len(items))]
-
-    def _looks(self) -> bool:
-        """Asked of it by showing it one: an embedder refuses what it does not take."""
-        try:
-            white = Image.new("RGB", (32, 32), "white")
-            self.embedder.embed([Item(image=white)], role=Role.DOCUMENT)
-        except Misuse:
-            return False
-        return True
 
 
 def _words(unit: Unit) -> str:

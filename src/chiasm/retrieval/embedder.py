@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol
 
-from PIL.Image import Image
+from PIL.Image import Image, new
 
 from chiasm.errors import Misuse
 from chiasm.retrieval.embedding import Embedding
@@ -48,3 +48,12 @@ class Embedder(Protocol):
             Misuse: no item, a modality that it does not take, or an unknown task.
         """
         ...
+
+
+def looks(embedder: Embedder) -> bool:
+    """Whether it takes pictures; asked by showing it one: it refuses what it does not take."""
+    try:
+        embedder.embed([Item(image=new("RGB", (32, 32), "white"))], role=Role.DOCUMENT)
+    except Misuse:
+        return False
+    return True

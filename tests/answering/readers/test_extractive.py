@@ -1,6 +1,7 @@
 """The reader that only quotes: what it says is always in the evidence, or a refusal."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -20,6 +21,8 @@ from chiasm.answering.requests import (
     permutation,
     yes,
 )
+from chiasm.data import pairs
+from chiasm.embedders.house import House
 from chiasm.errors import Misuse
 
 RESULTS = sorted((Path(__file__).parents[3] / "results" / "answer_threshold").glob("*.json"))
@@ -50,6 +53,30 @@ def test_nothing_to_read_is_a_refusal(reader):
     assert reader.ask(Read(question="Who?"), []).text == REFUSAL
     empty = Evidence(unit="a", path="a.png", quote=" ")
     assert reader.ask(Read(question="Who?", evidence=(empty,)), []).text == REFUSAL
+
+
+def test_a_picture_without_words_is_named_where_look_and_title_fit():
+    """A text model cannot look, and refuses; so does the reader where words stand beside."""
+    wanted = ("penguin", "eggplant", "kettle")
+    stamps = {pair.id.rsplit("/", 1)[-1]: pair for pair in pairs.SETS["stamps"]()}
+    pictures = [Path(stamps[one].picture).read_bytes() for one in wanted]
+    digests = tuple(str(at) * 64 for at in range(len(wanted)))
+    evidence = tuple(
+        Evidence(unit=digest, path=f"{title}.png", title=title, quote=title, picture=digest)
+        for digest, title in zip(digests, wanted, strict=True)
+    )
+
+    def said(question, embedder, given=evidence):
+        asked = Read(question=question, evidence=given, pictures=digests)
+        return Extractive(embedder).ask(asked, pictures).text
+
+    house = House.open()
+    assert said("what boils water for tea in a kettle", minilm()) == REFUSAL
+    assert said("a kettle that boils water", house) == "kettle [3]"
+    assert said("a bird: a penguin", house) == "penguin [1]"
+    assert said("the capital of Norway", house) == REFUSAL
+    worded = tuple(replace(one, quote="Nothing of the kind.") for one in evidence)
+    assert said("a kettle that boils water", house, worded) == REFUSAL
 
 
 def test_candidates_are_ordered_and_judged(reader):

@@ -4,9 +4,14 @@ It can only say what the files say, so no document can make it do anything; and 
 nothing fits well enough.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import singledispatchmethod
+from io import BytesIO
+
+from jaxtyping import Float
+from PIL.Image import Image
+from torch import Tensor
 
 from chiasm.answering.numerals import said
 from chiasm.answering.passages import sentences
@@ -23,34 +28,42 @@ from chiasm.answering.requests import (
     Request,
 )
 from chiasm.answering.words import content, share, stems
+from chiasm.data.media import read_image
 from chiasm.errors import Misuse
-from chiasm.retrieval.embedder import Embedder, Item, Role
+from chiasm.retrieval.embedder import Embedder, Item, Role, looks
 from chiasm.retrieval.similarity import similarity
 
 THRESHOLD = 1.24
 """Fit below which there is no answer: measured by `benchmarks/answer_threshold.py`."""
+PICTURE_THRESHOLD = 0.61
+"""The same for a picture without words: measured by `benchmarks/bare_pictures.py`."""
 
 
 @dataclass(frozen=True)
 class Extractive:
     """fit(question, sentence) = cosine of the two + the share of the question's words that are
-    among the sentence's own and its document's title; from -1 to 2.
+    among the sentence's own and its document's title; from -1 to 2. Where no sentence fits, a
+    picture without words is named whose look and title do.
     """
 
     embedder: Embedder
     threshold: float = THRESHOLD
+    picture_threshold: float = PICTURE_THRESHOLD
 
     @property
     def name(self) -> str:
-        return f"extractive, threshold {self.threshold:g}"
+        return f"extractive, threshold {self.threshold:g}, of pictures {self.picture_threshold:g}"
 
     def ask(self, request: Request, pictures: Sequence[bytes]) -> Said:
-        """By words alone; pictures are not looked at.
+        """By words; of pictures only those without words are looked at, and only to read.
 
         Raises:
             Misuse: a plan is asked for, which only a language model writes.
         """
-        return Said(text=self._said(request))
+        text = self._said(request)
+        if text == REFUSAL and isinstance(request, Read):
+            text = self._seen(request, dict(zip(request.pictures, pictures, strict=True)))
+        return Said(text=text)
 
     def fits(self, question: str, sentences: Sequence[tuple[str, str]]) -> list[float]:
         """The fit of each (title, sentence); none of the sentences may be empty."""
@@ -70,6 +83,29 @@ class Extractive:
         return max(
             self.fits(question, [(of.title, one) for one in sentences(of.quote)]), default=-1
         )
+
+    def likeness(
+        self, questions: Sequence[str], shown: Sequence[tuple[str, Image]]
+    ) -> Float[Tensor, "question picture"]:
+        """cosine(question, picture) + cosine(question, title); from -2 to 2."""
+        asked = self.embedder.embed([Item(text=one) for one in questions], role=Role.QUERY)
+        titles = self.embedder.embed([Item(text=title) for title, _ in shown], role=Role.DOCUMENT)
+        seen = self.embedder.embed([Item(image=one) for _, one in shown], role=Role.DOCUMENT)
+        return similarity(asked, titles) + similarity(asked, seen)
+
+    def _seen(self, request: Read, pictures: Mapping[str, bytes]) -> str:
+        """The title of the picture without words that fits best."""
+        bare = [
+            (number, one.title, read_image(BytesIO(pictures[one.picture])))
+            for number, one in enumerate(request.evidence, 1)
+            if one.picture is not None and one.title.strip() and one.quote == one.title
+        ]
+        if not bare or not looks(self.embedder):
+            return REFUSAL
+        shown = [(title, picture) for _, title, picture in bare]
+        fits = self.likeness([request.question], shown)[0].tolist()
+        number, title, _ = bare[fits.index(max(fits))]
+        return f"{title} [{number}]" if max(fits) >= self.picture_threshold else REFUSAL
 
     @singledispatchmethod
     def _said(self, request: Request) -> str:

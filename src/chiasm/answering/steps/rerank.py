@@ -10,8 +10,8 @@ from chiasm.answering.steps.fitting import fitted
 
 @dataclass(frozen=True, kw_only=True)
 class ByPassages:
-    """score(unit) = max over its passages of their fit; units without words come last, with -1, in
-    the order that they had.
+    """score(unit) = max over its passages of their fit. A unit without words cannot be judged so:
+    it keeps its place, with the score of the unit before it.
     """
 
     name: ClassVar[str] = "rerank"
@@ -19,8 +19,14 @@ class ByPassages:
 
     def run(self, desk: Desk) -> None:
         candidates = desk.candidates()
-        best = [-1.0] * len(candidates)
+        best: dict[int, float] = {}
         for one in fitted(desk, candidates, self.size):
-            best[one.place] = max(best[one.place], one.fit)
-        order = sorted(range(len(candidates)), key=lambda place: (-best[place], place))
-        desk.rank("reranked", [(candidates[place].unit.id, best[place]) for place in order])
+            best[one.place] = max(best.get(one.place, one.fit), one.fit)
+        worded = iter(sorted(best, key=lambda place: (-best[place], place)))
+        score = max(best.values(), default=0.0)
+        ranked: list[tuple[str, float]] = []
+        for place, one in enumerate(candidates):
+            found = next(worded) if place in best else place
+            score = best.get(found, score)
+            ranked.append((candidates[found].unit.id if place in best else one.unit.id, score))
+        desk.rank("reranked", ranked)
