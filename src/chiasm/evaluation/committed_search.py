@@ -113,8 +113,8 @@ def _disk(engine: Mapping[str, Any]) -> str:
 def _single(found: Mapping[str, Any]) -> str:
     own, theirs = found["rows"][1], found["rows"][0]
     return (
-        f"One vector each: {found['setting']['rows']:,} rows, {1e3 * own['seconds']:.1f} ms a query "
-        f"through chiasm, {1e3 * theirs['seconds']:.1f} ms by LanceDB called directly "
+        f"One vector each: {found['setting']['rows']:,} rows, {1e3 * own['seconds']:.1f} ms a "
+        f"query through chiasm, {1e3 * theirs['seconds']:.1f} ms by LanceDB called directly "
         f"({found['ratio']:.2f} times), recall {own['recall']:.3f} both. `{found['command']}` on "
         f"{found['machine']}."
     )
