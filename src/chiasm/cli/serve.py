@@ -16,6 +16,10 @@ def serve(
     embedder: Annotated[
         str | None, typer.Option(help="An embedder's name or folder, where no library brings one.")
     ] = None,
+    rerank: Annotated[
+        str | None,
+        typer.Option(help="A reranker's folder: a cross-encoder, or a model that says yes or no."),
+    ] = None,
     host: Annotated[
         str, typer.Option(help="Where to listen; beyond this machine only with --token.")
     ] = "127.0.0.1",
@@ -44,7 +48,7 @@ def serve(
     from chiasm.errors import Misuse
     from chiasm.serving.extra import check_installed
 
-    if library is None and model is None and embedder is None:
+    if library is None and model is None and embedder is None and rerank is None:
         raise Misuse("nothing to serve; give --library, --model or both")
     check_installed()
 
@@ -68,7 +72,7 @@ def serve(
     )
     logging.basicConfig(format="%(levelname)s %(name)s: %(message)s")
     listener = bound(host, port)
-    services = opened(settings, library=library, model=model, embedder=embedder)
+    services = opened(settings, library=library, model=model, embedder=embedder, rerank=rerank)
     app = with_page(application(services), services)
     config = uvicorn.Config(app, host=host, port=port, log_level="warning", access_log=False)
     server = uvicorn.Server(config)

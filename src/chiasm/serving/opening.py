@@ -5,9 +5,11 @@ from pathlib import Path
 from chiasm.embedders.named import named
 from chiasm.errors import Misuse
 from chiasm.library.library import Library
+from chiasm.library.reranking.opened import reranker_of
 from chiasm.serving.chatting import Chatter
 from chiasm.serving.embedding import Embeds
 from chiasm.serving.hearing import Whisper
+from chiasm.serving.reranking import Reranks
 from chiasm.serving.services import Services
 from chiasm.serving.settings import Settings
 
@@ -18,6 +20,7 @@ def opened(
     library: str | None = None,
     model: str | None = None,
     embedder: str | None = None,
+    rerank: str | None = None,
 ) -> Services:
     """The services of a server; models are loaded now, so that the first request does not wait.
 
@@ -35,13 +38,18 @@ def opened(
     elif embedder is not None:
         embeds = Embeds(Path(embedder).name or embedder, named(embedder))
     chatter = None if model is None else Chatter.open(model)
-    if chatter is not None and embeds is not None and chatter.name == embeds.name:
-        raise Misuse(f"model and embedder are both called {chatter.name!r}; rename a folder")
+    reranks = None
+    if rerank is not None:
+        reranks = Reranks(Path(rerank).name or rerank, reranker_of(rerank))
+    names = [one.name for one in (chatter, embeds, reranks) if one is not None]
+    if (twice := next((name for name in names if names.count(name) > 1), None)) is not None:
+        raise Misuse(f"two of model, embedder and reranker are called {twice!r}; rename a folder")
     folder = None if held is None or not held.config.folder else held.folder
     return Services.start(
         settings,
         chatter=chatter,
         embeds=embeds,
+        reranks=reranks,
         library=held,
         folder=folder,
         transcriber=Whisper.found(),

@@ -11,6 +11,7 @@ from chiasm.serving.media import MediaReader, Transcribes
 from chiasm.serving.metrics import Metrics
 from chiasm.serving.refusal import Refused
 from chiasm.serving.remote import Remote
+from chiasm.serving.reranking import Reranks
 from chiasm.serving.settings import Settings
 from chiasm.serving.worker import Worker
 
@@ -25,6 +26,7 @@ class Services:
     metrics: Metrics
     chatter: Chatter | None = None
     embeds: Embeds | None = None
+    reranks: Reranks | None = None
     answers: Answers | None = None
     """The library, and who reads in it."""
     folder: Path | None = None
@@ -37,6 +39,7 @@ class Services:
         *,
         chatter: Chatter | None = None,
         embeds: Embeds | None = None,
+        reranks: Reranks | None = None,
         library: Searchable | None = None,
         folder: Path | None = None,
         transcriber: Transcribes | None = None,
@@ -52,6 +55,7 @@ class Services:
             metrics=Metrics(worker, media.cache),
             chatter=chatter,
             embeds=embeds,
+            reranks=reranks,
             answers=(
                 None
                 if library is None or embeds is None
@@ -79,6 +83,22 @@ class Services:
                 404, f"no model {name!r:.80}; the embedder is {self.embeds.name!r}", field="model"
             )
         return self.embeds
+
+    def scores_named(self, name: str | None) -> Embeds | Reranks:
+        """What scores documents: the reranker where one is served, else the embedder; or the one of
+        them that is named.
+        """
+        if self.reranks is not None and name in (None, self.reranks.name):
+            return self.reranks
+        return self.embeds_named(name)
+
+    def reranking(self) -> Reranks:
+        """The reranker."""
+        if self.reranks is None:
+            raise Refused(
+                400, "no reranker is served; start the server with --rerank", field="rerank"
+            )
+        return self.reranks
 
     def answering(self) -> Answers:
         """The library, with its readers."""

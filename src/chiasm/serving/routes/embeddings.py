@@ -55,16 +55,16 @@ def router(services: Services) -> APIRouter:
     @out.post("/rerank")
     @out.post("/v1/rerank", include_in_schema=False)
     async def rerank(asked: RerankRequest) -> RerankResponse:
-        """Documents, the nearest to the query first."""
-        embeds = services.embeds_named(asked.model)
+        """Documents, the best for the query first: by the reranker, or else by nearness."""
+        scoring = services.scores_named(asked.model)
         query, *documents = await _documents([asked.query, *asked.documents], services.media)
         scores = await services.worker.run(
-            lambda: embeds.scores(query, documents, asked.instruction)
+            lambda: scoring.scores(query, documents, asked.instruction)
         )
         order = sorted(range(len(scores)), key=lambda at: -scores[at])[: asked.top_n]
         return RerankResponse(
             id=f"rerank-{uuid.uuid4().hex}",
-            model=embeds.name,
+            model=scoring.name,
             results=[
                 Ranked(
                     index=at,

@@ -14,7 +14,7 @@ def router(services: Services) -> APIRouter:
     out = APIRouter(responses=STATUSES)
 
     def names() -> list[str]:
-        served = (services.chatter, services.embeds)
+        served = (services.chatter, services.embeds, services.reranks)
         return [one.name for one in served if one is not None]
 
     def told(name: str) -> dict[str, Any]:
@@ -40,6 +40,7 @@ def router(services: Services) -> APIRouter:
             "version": __version__,
             "chat": services.chatter is not None,
             "embeddings": services.embeds is not None,
+            "rerank": services.reranks is not None,
             "search": services.answers is not None,
             "queue": services.worker.held,
         }

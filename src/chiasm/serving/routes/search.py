@@ -1,7 +1,10 @@
 """`/search`: a composed query, and the units that fit it."""
 
+from dataclasses import replace
+
 from fastapi import APIRouter
 
+from chiasm.retrieval.unit import Hit
 from chiasm.serving.composing import composed
 from chiasm.serving.refusal import STATUSES
 from chiasm.serving.services import Services
@@ -26,7 +29,16 @@ def router(services: Services) -> APIRouter:
             k=asked.k,
             instruction=asked.instruction,
         )
-        hits = await services.worker.run(lambda: library.search(query))
+        reranks = services.reranking() if asked.rerank else None
+
+        def found() -> list[Hit]:
+            if reranks is None:
+                return library.search(query)
+            hits = library.search(replace(query, k=max(query.k, asked.rerank)))
+            first = reranks.reranker.rerank(query, hits[: asked.rerank])
+            return [*first, *hits[asked.rerank :]][: query.k]
+
+        hits = await services.worker.run(found)
         return SearchResponse(
             hits=[
                 Found(

@@ -36,6 +36,8 @@ class SearchRequest(Strict):
     where: str = Field("", max_length=20_000)
     """A filter, such as `type=pdf and page>3`."""
     k: int = Field(10, ge=1, le=200)
+    rerank: int = Field(0, ge=0, le=200)
+    """How many of the first hits the server's reranker puts in order."""
 
 
 class Found(BaseModel):
