@@ -1,5 +1,6 @@
 """The module that an embedder's answers become: encode, fuse, reduce, project, give."""
 
+import copy
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -104,6 +105,12 @@ class EmbedderModel(nn.Module):
             for output, stage in zip(self.answers.outputs, self.outputs, strict=True)
         )
         return Read(seen=seen, reduced=reduced, made=made, outputs=outputs)
+
+    def under(self, answers: EmbedderAnswers) -> "EmbedderModel":
+        """The same weights under answers that build the same modules."""
+        shared = copy.copy(self)
+        shared.answers = answers
+        return shared
 
     @torch.inference_mode()
     def scores(self, queries: Embedding, documents: Embedding) -> Tensor:

@@ -20,6 +20,7 @@ from chiasm.embedders.frozen import Kept
 from chiasm.embedders.mining import Sample, mine
 from chiasm.embedders.model import learns
 from chiasm.embedders.pairs import PairLike
+from chiasm.embedders.sized import at_side
 from chiasm.embedders.stages.align import Round
 from chiasm.embedders.states import Read
 from chiasm.errors import ChiasmError, Misuse
@@ -61,6 +62,9 @@ class Teacher:
     steps: int = 0
     samples: int = 0
     seconds: float = 0.0
+
+    def __post_init__(self) -> None:
+        self.pairs = self.embedder.model.answers.batches.pages.of(self.pairs)
 
     def run(self) -> None:
         """Teach to the end of the budget.
@@ -249,9 +253,27 @@ def round_losses(
     embedder: BuiltEmbedder, taken: Taken, kept: Kept | None = None
 ) -> dict[str, Tensor]:
     """The losses of a batch, by name; `kept` holds what frozen towers saw."""
-    model, read = embedder.model, embedder.given if kept is None else kept.given
-    queries, candidates = model(read(taken.queries)), model(read(taken.documents))
-    return model.judge(round_of(queries, candidates, taken), model.score)
+    model, schedule = embedder.model, embedder.model.answers.batches.sizes
+    sides = schedule.read()
+    queries = [_read(embedder, taken.queries, side, kept) for side in sides]
+    candidates = [_read(embedder, taken.documents, side, kept) for side in sides]
+    found: dict[str, Tensor] = {}
+    for query, candidate, weight in schedule.pairs():
+        judged = round_of(queries[query], candidates[candidate], taken)
+        for name, loss in model.judge(judged, model.score).items():
+            found[name] = found.get(name, 0) + weight * loss
+    return found
+
+
+def _read(
+    embedder: BuiltEmbedder, contents: Sequence[Content], side: int | None, kept: Kept | None
+) -> Read:
+    """One side of a batch, its pictures at `side x side` tokens; None: as the answers say."""
+    if side is not None:
+        sized = at_side(embedder, side)
+        return sized.model(sized.given(contents))
+    read = embedder.given if kept is None else kept.given
+    return embedder.model(read(contents))
 
 
 def chunked(embedder: BuiltEmbedder, taken: Taken, chunk: int) -> Tensor:
