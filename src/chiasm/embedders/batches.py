@@ -7,7 +7,7 @@ from typing import Any
 
 from chiasm.embedders.contents import Content, Part, shown, words
 from chiasm.embedders.pairs import PairLike
-from chiasm.embedders.stages.schedules import AsAnswered
+from chiasm.embedders.stages.schedules import AS_ANSWERED
 from chiasm.retrieval.embedder import Role
 from chiasm.stream import Modality
 
@@ -97,7 +97,7 @@ class Batches:
     """Numbers of the tasks that each stage teaches; () and () inside it: all."""
     pages: Any = EachAlone()
     """What pairs become before tasks read them (`chiasm.embedders.pages.Pages`)."""
-    sizes: Any = AsAnswered()
+    sizes: Any = AS_ANSWERED
     """At which sizes pictures are read, and compared (`chiasm.embedders.stages.schedules`)."""
 
     def taught(self, stage: int) -> tuple[int, ...]:
@@ -110,7 +110,7 @@ class Batches:
             raise ValueError("batches of no task teach nothing; give at least one")
         if self.negatives and self.mining is None:
             raise ValueError(f"{self.negatives} negatives a query, but no rule that mines them")
-        if self.chunk is not None and self.sizes != AsAnswered():
+        if self.chunk is not None and self.sizes != AS_ANSWERED:
             raise ValueError("a batch in chunks is read at one size; leave out chunk, or sizes")
 
     @property

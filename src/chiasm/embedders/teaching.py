@@ -20,7 +20,7 @@ from chiasm.embedders.frozen import Kept
 from chiasm.embedders.mining import Sample, mine
 from chiasm.embedders.model import learns
 from chiasm.embedders.pairs import PairLike
-from chiasm.embedders.sized import at_side
+from chiasm.embedders.sized import at_sides
 from chiasm.embedders.stages.align import Round
 from chiasm.embedders.states import Read
 from chiasm.errors import ChiasmError, Misuse
@@ -255,8 +255,9 @@ def round_losses(
     """The losses of a batch, by name; `kept` holds what frozen towers saw."""
     model, schedule = embedder.model, embedder.model.answers.batches.sizes
     sides = schedule.read()
-    queries = [_read(embedder, taken.queries, side, kept) for side in sides]
-    candidates = [_read(embedder, taken.documents, side, kept) for side in sides]
+    queries, candidates = (
+        _readings(embedder, contents, sides, kept) for contents in (taken.queries, taken.documents)
+    )
     found: dict[str, Tensor] = {}
     for query, candidate, weight in schedule.pairs():
         judged = round_of(queries[query], candidates[candidate], taken)
@@ -265,15 +266,14 @@ def round_losses(
     return found
 
 
-def _read(
-    embedder: BuiltEmbedder, contents: Sequence[Content], side: int | None, kept: Kept | None
-) -> Read:
-    """One side of a batch, its pictures at `side x side` tokens; None: as the answers say."""
-    if side is not None:
-        sized = at_side(embedder, side)
-        return sized.model(sized.given(contents))
+def _readings(
+    embedder: BuiltEmbedder, contents: Sequence[Content], sides: Sequence[int], kept: Kept | None
+) -> list[Read]:
+    """The contents with pictures at each of these sizes; none: once, as the answers say."""
+    if sides:
+        return at_sides(embedder, contents, sides)
     read = embedder.given if kept is None else kept.given
-    return embedder.model(read(contents))
+    return [embedder.model(read(contents))]
 
 
 def chunked(embedder: BuiltEmbedder, taken: Taken, chunk: int) -> Tensor:

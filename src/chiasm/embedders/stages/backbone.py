@@ -24,8 +24,7 @@ from chiasm.errors import Misuse
 from chiasm.model import Model
 from chiasm.retrieval.embedder import Role as Side
 from chiasm.spec import Answers, geometry
-from chiasm.stream import Inputs, Role
-
+from chiasm.stream import Features, Inputs, Role
 
 LARGE = (4096, 4096)
 """Pixels of a picture that has as many tokens as any."""
@@ -113,6 +112,8 @@ class Sequences:
     tasks: tuple[int, ...]
     compression: Any
     """What was counted on to be kept of pictures."""
+    encoded: "Encoded | None" = None
+    """Where these pictures are read at several sizes."""
 
     def to(self, device: torch.device | str) -> "Sequences":
         return replace(
@@ -132,7 +133,7 @@ class BackboneEncoder(nn.Module):
 
     def forward(self, read: Sequences) -> States:
         before: list[Tensor] | None = [] if self._layers else None
-        model = keeping(self.model, read.compression)
+        model = keeping(self.model, read)
         hidden = model.decoder(model.stream(read.inputs), inputs=before)
         return States(
             tokens=hidden,
@@ -143,16 +144,42 @@ class BackboneEncoder(nn.Module):
         )
 
 
-def keeping(model: Model, compression: Any) -> Model:
-    """The model, with another answer to what is kept of its pictures: one without weights."""
-    if compression == model.answers.compression:
+@dataclass
+class Encoded:
+    """Features of a batch's pictures, encoded when they are first asked for."""
+
+    features: Features | None = None
+
+
+class EncodedOnce(nn.Module):
+    """An encoder that runs once for all sizes at which the same pictures are read."""
+
+    def __init__(self, encoder: nn.Module, held: Encoded) -> None:
+        super().__init__()
+        self.encoder, self.held = encoder, held
+
+    def forward(self, images: Tensor, valid: Tensor | None = None) -> Features:
+        features = self.held.features
+        if features is None:
+            features = self.held.features = self.encoder(images, valid)
+        return features
+
+
+def keeping(model: Model, read: Sequences) -> Model:
+    """The model as the sequences were counted for: with another answer to what is kept of pictures,
+    one without weights, and pictures encoded once.
+    """
+    compression, encoder = read.compression, model.encoder
+    if compression == model.answers.compression and read.encoded is None:
         return model
     compressor = compression.build(model.answers.host.width)
     if compressor is not None and any(True for _ in compressor.parameters()):
         raise ValueError(f"{compression} has weights that this model has not")
+    if read.encoded is not None and encoder is not None:
+        encoder = EncodedOnce(encoder, read.encoded)
     return Model(
         replace(model.answers, compression=compression),
-        encoder=model.encoder,
+        encoder=encoder,
         compressor=compressor,
         connector=model.connector,
         decoder=model.decoder,

@@ -12,8 +12,10 @@ Compared = tuple[int, int, float]
 class Schedule(Protocol):
     """A frozen value."""
 
-    def read(self) -> tuple[int | None, ...]:
-        """Tokens along each side of a picture in every reading of the batch; None: as answered."""
+    def read(self) -> tuple[int, ...]:
+        """Tokens along each side of a picture in every reading of the batch; none: one reading, as
+        the answers say.
+        """
         ...
 
     def pairs(self) -> tuple[Compared, ...]:
@@ -25,11 +27,14 @@ class Schedule(Protocol):
 class AsAnswered:
     """The null answer: read once, at the size that the answers say."""
 
-    def read(self) -> tuple[int | None, ...]:
-        return (None,)
+    def read(self) -> tuple[int, ...]:
+        return ()
 
     def pairs(self) -> tuple[Compared, ...]:
         return ((0, 0, 1.0),)
+
+
+AS_ANSWERED = AsAnswered()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,7 +43,7 @@ class RandomSize:
 
     sizes: tuple[int, ...]
 
-    def read(self) -> tuple[int | None, ...]:
+    def read(self) -> tuple[int, ...]:
         return (self.sizes[int(torch.randint(len(self.sizes), ()))],)
 
     def pairs(self) -> tuple[Compared, ...]:
@@ -56,7 +61,7 @@ class SameSizes:
         if len(self.sizes) != len(self.weights):
             raise ValueError(f"{len(self.sizes)} sizes have {len(self.weights)} weights")
 
-    def read(self) -> tuple[int | None, ...]:
+    def read(self) -> tuple[int, ...]:
         return self.sizes
 
     def pairs(self) -> tuple[Compared, ...]:
@@ -71,7 +76,7 @@ class EveryPair:
 
     sizes: tuple[int, ...]
 
-    def read(self) -> tuple[int | None, ...]:
+    def read(self) -> tuple[int, ...]:
         return self.sizes
 
     def pairs(self) -> tuple[Compared, ...]:
