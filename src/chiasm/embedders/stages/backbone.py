@@ -65,13 +65,16 @@ class Backbone:
         return self.answers.host.vocabulary if self.answers.host.weights is None else None
 
     def at_side(self, side: int) -> "Backbone":
-        """The same, each view of a picture averaged over a grid of `side x side` shares.
+        """The same, each view of a picture averaged over a grid of `side x side` shares; itself
+        where it looks at none.
 
         Raises:
             Misuse: views have fewer tokens than that.
         """
         whole = replace(self.answers, compression=NoCompression())
         most = max(geometry(whole, LARGE).tokens_per_view, default=0)
+        if not most:
+            return self
         if not 0 < side * side <= most:
             raise Misuse(
                 f"pictures of {most} tokens cannot be averaged to {side} x {side}; "

@@ -176,7 +176,7 @@ def mixed(
     an item that no space has.
     """
     kept = weights * present
-    kept = kept / kept.sum(-1, keepdim=True).clamp(min=torch.finfo(kept.dtype).tiny)
+    kept = kept / kept.sum(-1, keepdim=True).masked_fill(~present.any(-1, keepdim=True), 1)
     return nn.functional.normalize((kept.unsqueeze(-1) * entries.mean(2)).sum(1), dim=-1)
 
 
