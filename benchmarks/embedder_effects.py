@@ -189,8 +189,9 @@ def effects() -> dict[str, Effect]:
             claim="taught at many sizes and searched with few tokens a picture, pages are found "
             "more often than with all tokens",
             data="scenes-captions",
-            samples=4_800,
-            taught=2_000,
+            samples=2_400,
+            taught=1_000,
+            asked=300,
             details=at_every_size,
         ),
     ]
