@@ -29,7 +29,7 @@ from chiasm.embedders.stages.schedules import AS_ANSWERED
 from chiasm.embedders.teaching import Teacher
 from chiasm.evaluation.committed_files import write
 from chiasm.evaluation.effect import INTERVAL, paired
-from chiasm.lineages.interleaved import at_sides
+from chiasm.lineages.interleaved import averaged
 from chiasm.lineages.multimodal_embedders import LATE
 from chiasm.spec import Scale
 from chiasm.spec.embedder import EmbedderAnswers, registered_embedders
@@ -107,7 +107,7 @@ def effects() -> dict[str, Effect]:
 
     structure, gram, unite = of["structure"], of["gram"], of["unite"]
     clamr, mined, tiir = of["clamr"], of["mm-embed"], of["tiir"]
-    full = at_sides({Scale.NANO: tiir.encode}, {Scale.NANO: 4})[Scale.NANO]
+    full = averaged({Scale.NANO: tiir.encode}, {Scale.NANO: 4})[Scale.NANO]
     one_size = replace(tiir.batches, sizes=AS_ANSWERED)
     kept = structure.teaching.objective
     found = [

@@ -66,14 +66,15 @@ MINED = Batches(
 """One of the 32 hardest wrong documents beside those of the batch."""
 
 
-def at_sides(
+def averaged(
     encode: dict[Scale, tuple[Tower, ...]], sides: dict[Scale, int]
 ) -> dict[Scale, tuple[Tower, ...]]:
     """The one tower of each scale, pictures averaged to so many tokens a side unless asked."""
-    return {
-        scale: (replace(one, encoder=one.encoder.at_side(sides[scale])),)
-        for scale, (one,) in encode.items()
-    }
+    made: dict[Scale, tuple[Tower, ...]] = {}
+    for scale, (one,) in encode.items():
+        encoder: Any = one.encoder
+        made[scale] = (replace(one, encoder=encoder.at_side(sides[scale])),)
+    return made
 
 
 def pages_of(
@@ -95,7 +96,7 @@ def pages_of(
         for one in (SCRATCH, ADAPTED)
     )
     made = one_sequence(
-        at_sides(encode, sides),
+        averaged(encode, sides),
         objective=objective,
         small=SOFT,
         stages=stages,
