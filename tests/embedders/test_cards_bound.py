@@ -5,7 +5,17 @@ from functools import partial
 
 import pytest
 import torch
-from tests.embedders.few import card, few, fresh, losses, nano, shared, taken, texts
+from tests.embedders.few import (
+    card,
+    few,
+    fresh,
+    losses,
+    nano,
+    shared,
+    taken,
+    teacher,
+    texts,
+)
 from torch import nn
 
 from chiasm.compression import NoCompression, PooledTokens
@@ -195,6 +205,27 @@ def test_the_loss_of_every_pair_is_the_mean_of_all_infonces(tmp_path):
     torch.testing.assert_close(found(weighed), told)
     drawn = {round(found(RandomSize(sizes=sizes), seed).item(), 4) for seed in range(12)}
     assert drawn == {round(loss[n, n].item(), 4) for n in sizes}
+
+
+@card("tiir")
+def test_what_is_frozen_stays_so_behind_mining(tmp_path):
+    """Batch norms of a frozen encoder, in a stage that begins with mining."""
+    answers = registered_embedders()["tiir"].at("nano")
+    (stage, _) = answers.teaching.stages
+    still = replace(stage, share=1.0, trained=("item.decoder",))
+    embedder = fresh(
+        replace(
+            answers,
+            teaching=replace(answers.teaching, stages=(still,)),
+            batches=replace(answers.batches, sizes=AS_ANSWERED, mined_from=0),
+        )
+    )
+    before = {name: one.clone() for name, one in embedder.model.state_dict().items()}
+    taught = teacher(embedder, tmp_path)
+    taught.run()
+    assert taught.steps == 1
+    moved = {n for n, one in embedder.model.state_dict().items() if not torch.equal(before[n], one)}
+    assert moved and all(".decoder." in name for name in moved)
 
 
 def of_schedule(embedder, batch, schedule, seed=0):

@@ -103,12 +103,12 @@ class Teacher:
 
     def _stage(self, at: int, stage: Stage, chosen: Any, curve: Curve) -> None:
         model = self.embedder.model
-        freeze(model, stage.trained)
-        adam, own = optimiser(model, stage), 0
         batches = model.answers.batches
         mined = None
         if batches.negatives and at >= batches.mined_from:
             mined = mine(self.embedder, self.pairs, self.seed)
+        freeze(model, stage.trained)  # behind mining, which leaves all of the model in one mode
+        adam, own = optimiser(model, stage), 0
         batches_of, kept = self._batches(at, stage, mined), Kept(self.embedder)
         while True:
             started = time.perf_counter()
