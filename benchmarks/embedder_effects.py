@@ -23,10 +23,13 @@ from chiasm.embedders.building import BuiltEmbedder, prepare
 from chiasm.embedders.judging import judge
 from chiasm.embedders.pairs import PairLike, pairs_named
 from chiasm.embedders.remembered import remembered
+from chiasm.embedders.sized import at_side
 from chiasm.embedders.stages import Align, AnchorCosine, Everyone
+from chiasm.embedders.stages.schedules import AS_ANSWERED
 from chiasm.embedders.teaching import Teacher
 from chiasm.evaluation.committed_files import write
 from chiasm.evaluation.effect import INTERVAL, paired
+from chiasm.lineages.interleaved import averaged
 from chiasm.lineages.multimodal_embedders import LATE
 from chiasm.spec import Scale
 from chiasm.spec.embedder import EmbedderAnswers, registered_embedders
@@ -34,6 +37,7 @@ from chiasm.training.budget import Budget
 
 ROOT = Path(__file__).parents[1]
 Measures = Callable[[BuiltEmbedder, Sequence[PairLike]], float]
+Details = Callable[[BuiltEmbedder, Sequence[PairLike]], dict[str, float]]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,6 +56,8 @@ class Effect:
     samples: int
     taught: int
     asked: int = 400
+    details: Details = lambda embedder, pairs: {}
+    """What is recorded of each arm beside its figure."""
 
 
 def recall(embedder: BuiltEmbedder, pairs: Sequence[PairLike]) -> float:
@@ -80,6 +86,17 @@ def wrong_kind(embedder: BuiltEmbedder, pairs: Sequence[PairLike]) -> float:
     return fmean(wrong)
 
 
+def pages(embedder: BuiltEmbedder, pairs: Sequence[PairLike]) -> float:
+    """Recall@1 of pages of the pairs, pictures at the embedder's own size."""
+    made = embedder.model.answers.batches.pages.of(pairs)
+    return fmean(one.recalls[0].share for one in judge(embedder, made, _tasks(embedder)))
+
+
+def at_every_size(embedder: BuiltEmbedder, pairs: Sequence[PairLike]) -> dict[str, float]:
+    """The same from one taught model at each size, by its tokens a picture."""
+    return {f"{n} x {n}": pages(at_side(embedder, n), pairs) for n in (1, 2, 3, 4)}
+
+
 def effects() -> dict[str, Effect]:
     """The measurements by name."""
     of = {slug: held.at(Scale.NANO) for slug, held in registered_embedders().items()}
@@ -89,7 +106,9 @@ def effects() -> dict[str, Effect]:
         return replace(answers, teaching=teaching, **changes)
 
     structure, gram, unite = of["structure"], of["gram"], of["unite"]
-    clamr, mined = of["clamr"], of["mm-embed"]
+    clamr, mined, tiir = of["clamr"], of["mm-embed"], of["tiir"]
+    full = averaged({Scale.NANO: tiir.encode}, {Scale.NANO: 4})[Scale.NANO]
+    one_size = replace(tiir.batches, sizes=AS_ANSWERED)
     kept = structure.teaching.objective
     found = [
         Effect(
@@ -158,6 +177,23 @@ def effects() -> dict[str, Effect]:
             taught=600,
             asked=200,
         ),
+        Effect(
+            slug="tiir",
+            name="several-sizes",
+            baseline=replace(tiir, encode=full, batches=one_size),
+            measure=pages,
+            metric="recall@1 of pages",
+            better="higher",
+            differs="all pairs of 1, 4 and 16 tokens a picture are taught and 4 are searched with, "
+            "in place of 16 in both",
+            claim="taught at many sizes and searched with few tokens a picture, pages are found "
+            "more often than with all tokens",
+            data="scenes-captions",
+            samples=2_400,
+            taught=1_000,
+            asked=300,
+            details=at_every_size,
+        ),
     ]
     return {one.slug: one for one in found}
 
@@ -166,8 +202,10 @@ def _align(answers: EmbedderAnswers) -> Align:
     return answers.teaching.objective
 
 
-def arm(effect: Effect, answers: EmbedderAnswers, seed: int, samples: int) -> float:
-    """One arm's figure."""
+def arm(
+    effect: Effect, answers: EmbedderAnswers, seed: int, samples: int
+) -> tuple[float, dict[str, float]]:
+    """One arm's figure, and its details."""
     pairs = remembered(pairs_named(effect.data, "train")[: effect.taught])
     asked = remembered(pairs_named(effect.data, "test")[: effect.asked])
     texts = [text for pair in pairs for text in pair.texts]
@@ -180,7 +218,7 @@ def arm(effect: Effect, answers: EmbedderAnswers, seed: int, samples: int) -> fl
             out=Path(scratch),
             seed=seed,
         ).run()
-    return effect.measure(embedder, asked)
+    return effect.measure(embedder, asked), effect.details(embedder, asked)
 
 
 def main() -> None:
@@ -198,14 +236,19 @@ def main() -> None:
         samples = given.samples or effect.samples
         system = registered_embedders()[effect.slug].at(Scale.NANO)
         arms: list[list[float]] = []
+        details: list[list[dict[str, float]]] = []
         for answers in (system, effect.baseline):
-            arms.append([arm(effect, answers, seed, samples) for seed in seeds])
+            found = [arm(effect, answers, seed, samples) for seed in seeds]
+            arms.append([figure for figure, _ in found])
+            details.append([held for _, held in found])
             print(f"{effect.slug} {effect.name}: {arms[-1]}", flush=True)
+        kept = {"details": details[0], "baseline_details": details[1]}
         record = {
             **paired(effect.metric, arms[0], arms[1], better=effect.better, gain="gain"),
             "seeds": seeds,
             "values": arms[0],
             "baseline_values": arms[1],
+            **(kept if any(details[0]) else {}),
             "system": effect.slug,
             "differs": effect.differs,
             "claim": effect.claim,

@@ -29,6 +29,7 @@ from chiasm.data.example import Drawing
 from chiasm.data.media import read_image
 from chiasm.data.pairs import Pair, split_of
 from chiasm.embedders import house
+from chiasm.embedders.class_names import class_names
 from chiasm.embedders.projector import Projector
 from chiasm.evaluation.interval import clustered
 from chiasm.objectives import Contrastive, Structure
@@ -141,7 +142,7 @@ class Known:
 
 def known(features: Path) -> Known:
     every, encoded_ = encoded(features)
-    names = _class_names()
+    names = class_names()
     wanted = {text for pair in every for text in (pair.texts[0], ", ".join(pair.texts[:4]))}
     wanted |= {name for own in names for name in own}
     ordered = sorted(wanted)
@@ -149,14 +150,6 @@ def known(features: Path) -> Known:
     vectors = words.embed([Item(text=text) for text in ordered], role=Role.DOCUMENT).unit()
     said = dict(zip(ordered, vectors.clone(), strict=True))
     return Known(every, encoded_, said, names, _class_features(encoded_[:, 0]))
-
-
-def _class_names() -> tuple[tuple[str, ...], ...]:
-    folder = weights.path("imagenet-names")
-    lines = (folder / "imagenet_synset_to_lemma.txt").read_text(encoding="utf-8").splitlines()
-    lemmas = dict(line.split("\t", 1) for line in lines if "\t" in line)
-    synsets = (folder / "imagenet_synsets.txt").read_text(encoding="utf-8").split()
-    return tuple(tuple(name.strip() for name in lemmas[one].split(",")) for one in synsets)
 
 
 def _class_features(features: torch.Tensor) -> torch.Tensor:

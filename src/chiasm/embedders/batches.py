@@ -1,11 +1,13 @@
 """Which items meet in a batch: tasks, homogeneous blocks, chunks of gradients, hard negatives."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
 from chiasm.embedders.contents import Content, Part, shown, words
 from chiasm.embedders.pairs import PairLike
+from chiasm.embedders.stages.schedules import AS_ANSWERED
 from chiasm.retrieval.embedder import Role
 from chiasm.stream import Modality
 
@@ -66,6 +68,14 @@ TEXT_TO_PICTURE = Task(name="text-to-picture", query=(Takes.TEXT,), document=(Ta
 PICTURE_TO_TEXT = Task(name="picture-to-text", query=(Takes.PICTURE,), document=(Takes.TEXT,))
 
 
+@dataclass(frozen=True)
+class EachAlone:
+    """The null answer: a pair is an item."""
+
+    def of(self, pairs: Sequence[PairLike]) -> Sequence[PairLike]:
+        return pairs
+
+
 @dataclass(frozen=True, kw_only=True)
 class Batches:
     """The tasks by weight; blocks of one task; chunks; negatives that a rule mines.
@@ -85,6 +95,10 @@ class Batches:
     mined_from: int = 1
     staged: tuple[tuple[int, ...], ...] = ()
     """Numbers of the tasks that each stage teaches; () and () inside it: all."""
+    pages: Any = EachAlone()
+    """What pairs become before tasks read them (`chiasm.embedders.pages.Pages`)."""
+    sizes: Any = AS_ANSWERED
+    """At which sizes pictures are read, and compared (`chiasm.embedders.stages.schedules`)."""
 
     def taught(self, stage: int) -> tuple[int, ...]:
         """The tasks of a stage, by number."""
@@ -96,6 +110,8 @@ class Batches:
             raise ValueError("batches of no task teach nothing; give at least one")
         if self.negatives and self.mining is None:
             raise ValueError(f"{self.negatives} negatives a query, but no rule that mines them")
+        if self.chunk is not None and self.sizes != AS_ANSWERED:
+            raise ValueError("a batch in chunks is read at one size; leave out chunk, or sizes")
 
     @property
     def task_names(self) -> tuple[str, ...]:

@@ -1,5 +1,6 @@
 """The module that an embedder's answers become: encode, fuse, reduce, project, give."""
 
+import copy
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -103,7 +104,13 @@ class EmbedderModel(nn.Module):
             output.gives.give(stage(fused))
             for output, stage in zip(self.answers.outputs, self.outputs, strict=True)
         )
-        return Read(seen=seen, reduced=reduced, made=made, outputs=outputs)
+        return Read(seen=seen, reduced=reduced, made=made, outputs=outputs, fused=fused)
+
+    def under(self, answers: EmbedderAnswers) -> "EmbedderModel":
+        """The same weights under answers that build the same modules."""
+        shared = copy.copy(self)
+        shared.answers = answers
+        return shared
 
     @torch.inference_mode()
     def scores(self, queries: Embedding, documents: Embedding) -> Tensor:
@@ -115,8 +122,9 @@ def part_of(parameter: str) -> str:
     """The part a parameter's full name belongs to: what `Stage.trained` names.
 
     A tower's encoder is `NAME`; inside a backbone `NAME.encoder`, `NAME.connector`,
-    `NAME.experts`, `NAME.decoder`. A tower's head is `NAME.head`. Then `fusion`, `output` and
-    `score` (what compares, and the loss's own).
+    `NAME.experts`, `NAME.decoder`. A tower's head is `NAME.head`. Then `fusion` (in it
+    `fusion.projectors` and `fusion.routers` of bound spaces), `output` and `score` (what compares,
+    and the loss's own).
     """
     stage, _, rest = parameter.partition(".")
     if stage == "encoders":
@@ -128,6 +136,8 @@ def part_of(parameter: str) -> str:
         return name
     if stage in ("reducers", "projections"):
         return f"{rest.partition('.')[0]}.head"
+    if stage == "fusion" and rest.startswith(("projectors.", "routers.")):
+        return f"fusion.{rest.partition('.')[0]}"
     return {"fusion": "fusion", "outputs": "output"}.get(stage, "score")
 
 

@@ -92,6 +92,8 @@ class Read:
     made: dict[str, States]
     """By tower, reduced and projected."""
     outputs: tuple[Embedding, ...]
+    fused: States | None = None
+    """What the fusion made of all towers."""
 
     @property
     def embedding(self) -> Embedding:

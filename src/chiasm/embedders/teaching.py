@@ -20,6 +20,7 @@ from chiasm.embedders.frozen import Kept
 from chiasm.embedders.mining import Sample, mine
 from chiasm.embedders.model import learns
 from chiasm.embedders.pairs import PairLike
+from chiasm.embedders.sized import at_sides
 from chiasm.embedders.stages.align import Round
 from chiasm.embedders.states import Read
 from chiasm.errors import ChiasmError, Misuse
@@ -62,6 +63,9 @@ class Teacher:
     samples: int = 0
     seconds: float = 0.0
 
+    def __post_init__(self) -> None:
+        self.pairs = self.embedder.model.answers.batches.pages.of(self.pairs)
+
     def run(self) -> None:
         """Teach to the end of the budget.
 
@@ -99,12 +103,12 @@ class Teacher:
 
     def _stage(self, at: int, stage: Stage, chosen: Any, curve: Curve) -> None:
         model = self.embedder.model
-        freeze(model, stage.trained)
-        adam, own = optimiser(model, stage), 0
         batches = model.answers.batches
         mined = None
         if batches.negatives and at >= batches.mined_from:
             mined = mine(self.embedder, self.pairs, self.seed)
+        freeze(model, stage.trained)  # behind mining, which leaves all of the model in one mode
+        adam, own = optimiser(model, stage), 0
         batches_of, kept = self._batches(at, stage, mined), Kept(self.embedder)
         while True:
             started = time.perf_counter()
@@ -249,9 +253,27 @@ def round_losses(
     embedder: BuiltEmbedder, taken: Taken, kept: Kept | None = None
 ) -> dict[str, Tensor]:
     """The losses of a batch, by name; `kept` holds what frozen towers saw."""
-    model, read = embedder.model, embedder.given if kept is None else kept.given
-    queries, candidates = model(read(taken.queries)), model(read(taken.documents))
-    return model.judge(round_of(queries, candidates, taken), model.score)
+    model, schedule = embedder.model, embedder.model.answers.batches.sizes
+    sides = schedule.read()
+    queries, candidates = (
+        _readings(embedder, contents, sides, kept) for contents in (taken.queries, taken.documents)
+    )
+    found: dict[str, Tensor] = {}
+    for query, candidate, weight in schedule.pairs():
+        judged = round_of(queries[query], candidates[candidate], taken)
+        for name, loss in model.judge(judged, model.score).items():
+            found[name] = found.get(name, 0) + weight * loss
+    return found
+
+
+def _readings(
+    embedder: BuiltEmbedder, contents: Sequence[Content], sides: Sequence[int], kept: Kept | None
+) -> list[Read]:
+    """The contents with pictures at each of these sizes; none: once, as the answers say."""
+    if sides:
+        return at_sides(embedder, contents, sides)
+    read = embedder.given if kept is None else kept.given
+    return [embedder.model(read(contents))]
 
 
 def chunked(embedder: BuiltEmbedder, taken: Taken, chunk: int) -> Tensor:

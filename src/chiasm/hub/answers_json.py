@@ -27,6 +27,7 @@ ROOMS = (
     "data.pixels",
     "embedders.stages",
     "embedders.batches",
+    "embedders.pages",
     "retrieval.mining",
 )
 """Where answers live. No other module is ever imported for what a file says."""

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from math import isqrt
 from typing import Any
 
 import torch
@@ -11,6 +12,7 @@ from transformers import PreTrainedTokenizerBase
 
 from chiasm import weights
 from chiasm.assemble import build
+from chiasm.compression import NoCompression, PooledTokens
 from chiasm.data.collate import Collator
 from chiasm.data.example import Example, Turn
 from chiasm.data.render import Rendered, text_ids
@@ -18,10 +20,14 @@ from chiasm.data.templates import named
 from chiasm.data.tokenizer import open_tokenizer
 from chiasm.embedders.contents import Content
 from chiasm.embedders.states import States
+from chiasm.errors import Misuse
 from chiasm.model import Model
 from chiasm.retrieval.embedder import Role as Side
-from chiasm.spec import Answers
-from chiasm.stream import Inputs, Role
+from chiasm.spec import Answers, geometry
+from chiasm.stream import Features, Inputs, Role
+
+LARGE = (4096, 4096)
+"""Pixels of a picture that has as many tokens as any."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,6 +64,25 @@ class Backbone:
     def vocabulary(self) -> int | None:
         return self.answers.host.vocabulary if self.answers.host.weights is None else None
 
+    def at_side(self, side: int) -> "Backbone":
+        """The same, each view of a picture averaged over a grid of `side x side` shares; itself
+        where it looks at none.
+
+        Raises:
+            Misuse: views have fewer tokens than that.
+        """
+        whole = replace(self.answers, compression=NoCompression())
+        most = max(geometry(whole, LARGE).tokens_per_view, default=0)
+        if not most:
+            return self
+        if not 0 < side * side <= most:
+            raise Misuse(
+                f"pictures of {most} tokens cannot be averaged to {side} x {side}; "
+                f"give a side of 1 to {isqrt(most)}"
+            )
+        pooled = PooledTokens(frames=1, kept_frames=1, side=side)
+        return replace(self, answers=replace(self.answers, compression=pooled))
+
     def build(self, words: int | None = None) -> "BackboneEncoder":
         answers = self.answers
         if words is not None:
@@ -88,10 +113,17 @@ class Sequences:
     modality: Int[Tensor, "item token"]
     told: Bool[Tensor, "item token"]
     tasks: tuple[int, ...]
+    compression: Any
+    """What was counted on to be kept of pictures."""
+    encoded: "Encoded | None" = None
+    """Where these pictures are read at several sizes."""
 
     def to(self, device: torch.device | str) -> "Sequences":
-        return Sequences(
-            self.inputs.to(device), self.modality.to(device), self.told.to(device), self.tasks
+        return replace(
+            self,
+            inputs=self.inputs.to(device),
+            modality=self.modality.to(device),
+            told=self.told.to(device),
         )
 
 
@@ -104,7 +136,8 @@ class BackboneEncoder(nn.Module):
 
     def forward(self, read: Sequences) -> States:
         before: list[Tensor] | None = [] if self._layers else None
-        hidden = self.model.decoder(self.model.stream(read.inputs), inputs=before)
+        model = keeping(self.model, read)
+        hidden = model.decoder(model.stream(read.inputs), inputs=before)
         return States(
             tokens=hidden,
             layers=(*before[1:], hidden) if before else (),
@@ -112,6 +145,49 @@ class BackboneEncoder(nn.Module):
             modality=read.modality,
             told=read.told,
         )
+
+
+@dataclass
+class Encoded:
+    """Features of a batch's pictures, encoded when they are first asked for."""
+
+    features: Features | None = None
+
+
+class EncodedOnce(nn.Module):
+    """An encoder that runs once for all sizes at which the same pictures are read."""
+
+    def __init__(self, encoder: nn.Module, held: Encoded) -> None:
+        super().__init__()
+        self.encoder, self.held = encoder, held
+
+    def forward(self, images: Tensor, valid: Tensor | None = None) -> Features:
+        features = self.held.features
+        if features is None:
+            features = self.held.features = self.encoder(images, valid)
+        return features
+
+
+def keeping(model: Model, read: Sequences) -> Model:
+    """The model as the sequences were counted for: with another answer to what is kept of pictures,
+    one without weights, and pictures encoded once.
+    """
+    compression, encoder = read.compression, model.encoder
+    if compression == model.answers.compression and read.encoded is None:
+        return model
+    compressor = compression.build(model.answers.host.width)
+    if compressor is not None and any(True for _ in compressor.parameters()):
+        raise ValueError(f"{compression} has weights that this model has not")
+    if read.encoded is not None and encoder is not None:
+        encoder = EncodedOnce(encoder, read.encoded)
+    return Model(
+        replace(model.answers, compression=compression),
+        encoder=encoder,
+        compressor=compressor,
+        connector=model.connector,
+        decoder=model.decoder,
+        head=model.head,
+    )
 
 
 @dataclass(frozen=True)
@@ -133,7 +209,8 @@ class BackboneReader:
             row[1 : len(content.parts) + 1] = torch.tensor([int(p.modality) for p in content.parts])
         modality = kinds.gather(1, table.turn.clamp(max=kinds.shape[1] - 1))
         told = (table.role == int(Role.SYSTEM)) & table.valid
-        return Sequences(inputs, modality, told, tuple(content.task for content in contents))
+        tasks = tuple(content.task for content in contents)
+        return Sequences(inputs, modality, told, tasks, answers.compression)
 
     def _example(self, number: int, content: Content) -> Example:
         prompt = self.config.prompt
