@@ -4,7 +4,7 @@ Both arms of an effect are taught with the same seeds on the same pairs in the s
 the same held-out pairs; only the answers that an effect names differ.
 
     python benchmarks/embedder_effects.py                    # every effect, seeds 0 to 2
-    python benchmarks/embedder_effects.py structure --samples 4000
+    python benchmarks/embedder_effects.py structure/neighbourhoods-kept --samples 4000
 """
 
 import argparse
@@ -18,13 +18,14 @@ from typing import Any
 import torch
 
 from chiasm.catalogue.provenance import measured_by
-from chiasm.embedders.batches import Batches
+from chiasm.embedders.batches import PICTURE_TO_PICTURE, PICTURE_TO_VIEW, Batches
 from chiasm.embedders.building import BuiltEmbedder, prepare
 from chiasm.embedders.judging import judge
 from chiasm.embedders.pairs import PairLike, pairs_named
 from chiasm.embedders.remembered import remembered
-from chiasm.embedders.stages import Align, AnchorCosine, Everyone
+from chiasm.embedders.stages import Align, AnchorCosine, Everyone, Native
 from chiasm.embedders.teaching import Teacher
+from chiasm.embedders.within import found_within
 from chiasm.evaluation.committed_files import write
 from chiasm.evaluation.effect import INTERVAL, paired
 from chiasm.lineages.multimodal_embedders import LATE
@@ -80,6 +81,21 @@ def wrong_kind(embedder: BuiltEmbedder, pairs: Sequence[PairLike]) -> float:
     return fmean(wrong)
 
 
+def other_designs(embedder: BuiltEmbedder, pairs: Sequence[PairLike]) -> float:
+    """Mean average precision of a picture that looks for other pictures of its name."""
+    return found_within(embedder, pairs, _within(embedder))
+
+
+def gain_of_inverting(embedder: BuiltEmbedder, pairs: Sequence[PairLike]) -> float:
+    """The same, less what the pictures' own vectors find."""
+    own = found_within(embedder, pairs, _within(embedder), native=True)
+    return other_designs(embedder, pairs) - own
+
+
+def _within(embedder: BuiltEmbedder) -> int:
+    return embedder.model.answers.batches.task_names.index(PICTURE_TO_PICTURE.name)
+
+
 def effects() -> dict[str, Effect]:
     """The measurements by name."""
     of = {slug: held.at(Scale.NANO) for slug, held in registered_embedders().items()}
@@ -89,7 +105,10 @@ def effects() -> dict[str, Effect]:
         return replace(answers, teaching=teaching, **changes)
 
     structure, gram, unite = of["structure"], of["gram"], of["unite"]
-    clamr, mined = of["clamr"], of["mm-embed"]
+    clamr, mined, gap = of["clamr"], of["mm-embed"], of["cross-the-gap"]
+    asked_within = gap.batches.tasks
+    native = tuple(replace(task, inverts=Native()) for task in asked_within)
+    views = (*asked_within, PICTURE_TO_VIEW)
     kept = structure.teaching.objective
     found = [
         Effect(
@@ -158,8 +177,36 @@ def effects() -> dict[str, Effect]:
             taught=600,
             asked=200,
         ),
+        Effect(
+            slug="cross-the-gap",
+            name="inverted-pictures",
+            baseline=replace(gap, batches=replace(gap.batches, tasks=native)),
+            measure=other_designs,
+            metric="mean average precision",
+            better="higher",
+            differs="pictures look for other designs as pseudo-words of the text tower",
+            claim="towers taught between modalities find more of one modality across the gap",
+            data="emoji",
+            samples=6_400,
+            taught=1_600,
+            asked=240,
+        ),
+        Effect(
+            slug="cross-the-gap",
+            name="without-an-intra-modal-loss",
+            baseline=replace(gap, batches=replace(gap.batches, tasks=views, staged=((0, 1, 4),))),
+            measure=gain_of_inverting,
+            metric="gain in mean average precision by inverting",
+            better="higher",
+            differs="taught between modalities alone, not also between views of a picture",
+            claim="an intra-modal loss shrinks what inverting gains",
+            data="emoji",
+            samples=6_400,
+            taught=1_600,
+            asked=240,
+        ),
     ]
-    return {one.slug: one for one in found}
+    return {f"{one.slug}/{one.name}": one for one in found}
 
 
 def _align(answers: EmbedderAnswers) -> Align:
@@ -187,7 +234,9 @@ def main() -> None:
     """Measure and write `results/SLUG/NAME.json`."""
     known = effects()
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("names", nargs="*", choices=[*known, []], help="systems; default: all")
+    parser.add_argument(
+        "names", nargs="*", choices=[*known, []], help="SYSTEM/EFFECT; default: all"
+    )
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--samples", type=int, help="pairs taught to each arm")
     parser.add_argument("--out", type=Path, default=ROOT / "results")
