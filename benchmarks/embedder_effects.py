@@ -4,7 +4,7 @@ Both arms of an effect are taught with the same seeds on the same pairs in the s
 the same held-out pairs; only the answers that an effect names differ.
 
     python benchmarks/embedder_effects.py                    # every effect, seeds 0 to 2
-    python benchmarks/embedder_effects.py structure/neighbourhoods-kept --samples 4000
+    python benchmarks/embedder_effects.py structure --samples 4000
 """
 
 import argparse

@@ -8,12 +8,13 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from chiasm.fusion.entry import AsMemory
-from chiasm.fusion.kept import kept
 from chiasm.layers import attend
 from chiasm.spec import Host, Work
 from chiasm.spec.reading import Reading
 from chiasm.spec.slots import SlotParts, Slots
 from chiasm.spec.work import Reads, attention, linear
+
+PLACE = "joined features"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,11 +25,18 @@ class JoinedFeatures(AsMemory):
     where there is none. No layer of the host reads a picture.
     """
 
+    features: int
+    """Width of the picture's tokens."""
     inner: int
     dropout: float = 0.5
 
     def fill(self, host: Host, parts: SlotParts) -> Slots:
-        return Slots(epilogue=Trunk(self, host.width, parts.memory_width))
+        if parts.memory_width != self.features:
+            raise ValueError(
+                f"tokens {parts.memory_width} wide for a fusion that joins {self.features}; state "
+                "the width that the connector gives"
+            )
+        return Slots(epilogue=Trunk(self, host.width))
 
     def work(self, host: Host, text: int, tokens: int, width: int) -> Sequence[Work]:
         joined = linear("decoder", "joined features", text, host.width + width, self.inner)
@@ -38,16 +46,16 @@ class JoinedFeatures(AsMemory):
         return mean, joined
 
     def cached(self, host: Host, tokens: int) -> int:
-        return 0
+        return self.features * tokens
 
 
 class Trunk(nn.Module):
     """Final hidden states of the rows to what the heads read."""
 
-    def __init__(self, config: JoinedFeatures, width: int, memory_width: int) -> None:
+    def __init__(self, config: JoinedFeatures, width: int) -> None:
         super().__init__()
-        self.memory_width = memory_width
-        joined = width + memory_width
+        self.features = config.features
+        joined = width + config.features
         self.layers = nn.Sequential(
             nn.LayerNorm(joined),
             nn.Dropout(config.dropout),
@@ -61,11 +69,22 @@ class Trunk(nn.Module):
     ) -> Float[Tensor, "batch token inner"]:
         return self.layers(torch.cat([hidden, self.seen(hidden, reading)], -1))
 
-    def seen(self, hidden: Tensor, reading: Reading) -> Float[Tensor, "batch token memory"]:
+    def seen(self, hidden: Tensor, reading: Reading) -> Float[Tensor, "batch token features"]:
         """v: a query of zeros weighs everything that it may see alike."""
-        zeros = hidden.new_zeros(*hidden.shape[:2], self.memory_width)
-        found = kept(reading, lambda tokens: (tokens.unsqueeze(1),) * 2, "joined features")
-        if found is None or reading.permission is None:
-            return zeros
-        tokens = found[0].to(hidden.dtype)
-        return attend(zeros.unsqueeze(1), tokens, tokens, reading.permission).squeeze(1)
+        zeros = hidden.new_zeros(*hidden.shape[:2], self.features).unsqueeze(1)
+        tokens = _remembered(reading)
+        if tokens is None or reading.permission is None:
+            return zeros.squeeze(1)
+        keys = tokens.to(hidden.dtype).unsqueeze(1)
+        return attend(zeros, keys, keys, reading.permission).squeeze(1)
+
+
+def _remembered(reading: Reading) -> Float[Tensor, "batch memory width"] | None:
+    """The picture's tokens, in a cached step those of the prompt."""
+    cache = reading.cache
+    if reading.memory is None:
+        held = None if cache is None else cache.memory.get(PLACE)
+        return None if held is None else held[0]
+    if cache is not None:
+        cache.memory[PLACE] = (reading.memory.tokens,)
+    return reading.memory.tokens

@@ -38,7 +38,7 @@ JOINED = derive(
     every=dict(
         encoder=EfficientNetLite0(level="head"),
         connector=RawFeatures(),
-        fusion=JoinedFeatures(inner=INNER),
+        fusion=JoinedFeatures(features=1280, inner=INNER),
         head=GatedAnswers(inner=INNER),
         teaching=linear_layers(learning_rate=1e-3, batch=32),
     ),
@@ -47,6 +47,7 @@ JOINED = derive(
         pixels=CLIP,
         encoder=replace(CLIP_L_336, taps=(), drop_first=0),
         connector=ClassTokens(levels=1),
+        fusion=JoinedFeatures(features=768, inner=INNER),
         head=GatedAnswers(inner=INNER, answers=5_726),
         teaching=linear_layers(learning_rate=5e-4, batch=64),
         host=CLIP_L_WORDS,
