@@ -96,8 +96,8 @@ def _within(embedder: BuiltEmbedder) -> int:
     return embedder.model.answers.batches.task_names.index(PICTURE_TO_PICTURE.name)
 
 
-def effects() -> dict[str, Effect]:
-    """The measurements by name."""
+def effects() -> list[Effect]:
+    """The measurements; a system may have several."""
     of = {slug: held.at(Scale.NANO) for slug, held in registered_embedders().items()}
 
     def taught(answers: EmbedderAnswers, objective: Any, **changes: Any) -> EmbedderAnswers:
@@ -187,9 +187,9 @@ def effects() -> dict[str, Effect]:
             differs="pictures look for other designs as pseudo-words of the text tower",
             claim="towers taught between modalities find more of one modality across the gap",
             data="emoji",
-            samples=6_400,
-            taught=1_600,
-            asked=240,
+            samples=12_800,
+            taught=2_400,
+            asked=300,
         ),
         Effect(
             slug="cross-the-gap",
@@ -201,12 +201,12 @@ def effects() -> dict[str, Effect]:
             differs="taught between modalities alone, not also between views of a picture",
             claim="an intra-modal loss shrinks what inverting gains",
             data="emoji",
-            samples=6_400,
-            taught=1_600,
-            asked=240,
+            samples=12_800,
+            taught=2_400,
+            asked=300,
         ),
     ]
-    return {f"{one.slug}/{one.name}": one for one in found}
+    return found
 
 
 def _align(answers: EmbedderAnswers) -> Align:
@@ -233,17 +233,18 @@ def arm(effect: Effect, answers: EmbedderAnswers, seed: int, samples: int) -> fl
 def main() -> None:
     """Measure and write `results/SLUG/NAME.json`."""
     known = effects()
+    slugs = dict.fromkeys(effect.slug for effect in known)
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument(
-        "names", nargs="*", choices=[*known, []], help="SYSTEM/EFFECT; default: all"
-    )
+    parser.add_argument("names", nargs="*", choices=[*slugs, []], help="systems; default: all")
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--samples", type=int, help="pairs taught to each arm")
     parser.add_argument("--out", type=Path, default=ROOT / "results")
     given = parser.parse_args()
     torch.set_num_threads(1)
-    for name in given.names or known:
-        effect, seeds = known[name], list(range(given.seeds))
+    for effect in known:
+        if given.names and effect.slug not in given.names:
+            continue
+        seeds = list(range(given.seeds))
         samples = given.samples or effect.samples
         system = registered_embedders()[effect.slug].at(Scale.NANO)
         arms: list[list[float]] = []
