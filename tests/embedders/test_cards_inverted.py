@@ -300,6 +300,7 @@ def test_average_precision_is_that_of_the_definition():
         assert found.item() == pytest.approx(expected, abs=1e-6)
 
 
+@card(SLUG)
 def test_who_looks_for_itself_finds_nothing():
     embedder = shared(SLUG)
     with pytest.raises(Misuse, match="none of 3 pairs shares its name"):
