@@ -18,17 +18,19 @@ from typing import Any
 import torch
 
 from chiasm.catalogue.provenance import measured_by
-from chiasm.embedders.batches import Batches
+from chiasm.embedders.batches import PICTURE_TO_PICTURE, PICTURE_TO_VIEW, Batches
 from chiasm.embedders.building import BuiltEmbedder, prepare
 from chiasm.embedders.judging import judge
 from chiasm.embedders.pairs import PairLike, pairs_named
 from chiasm.embedders.remembered import remembered
 from chiasm.embedders.sized import at_side
-from chiasm.embedders.stages import Align, AnchorCosine, Everyone
+from chiasm.embedders.stages import Align, AnchorCosine, EncodedTogether, Everyone, Native
 from chiasm.embedders.stages.schedules import AS_ANSWERED
 from chiasm.embedders.teaching import Teacher
+from chiasm.embedders.within import found_within
 from chiasm.evaluation.committed_files import write
 from chiasm.evaluation.effect import INTERVAL, paired
+from chiasm.lineages.embedders import EVERY_TOKEN, MEAN
 from chiasm.lineages.interleaved import averaged
 from chiasm.lineages.multimodal_embedders import LATE
 from chiasm.spec import Scale
@@ -97,8 +99,23 @@ def at_every_size(embedder: BuiltEmbedder, pairs: Sequence[PairLike]) -> dict[st
     return {f"{n} x {n}": pages(at_side(embedder, n), pairs) for n in (1, 2, 3, 4)}
 
 
-def effects() -> dict[str, Effect]:
-    """The measurements by name."""
+def other_designs(embedder: BuiltEmbedder, pairs: Sequence[PairLike]) -> float:
+    """Mean average precision of a picture that looks for other pictures of its name."""
+    return found_within(embedder, pairs, _within(embedder))
+
+
+def gain_of_inverting(embedder: BuiltEmbedder, pairs: Sequence[PairLike]) -> float:
+    """The same, less what the pictures' own vectors find."""
+    own = found_within(embedder, pairs, _within(embedder), native=True)
+    return other_designs(embedder, pairs) - own
+
+
+def _within(embedder: BuiltEmbedder) -> int:
+    return embedder.model.answers.batches.task_names.index(PICTURE_TO_PICTURE.name)
+
+
+def effects() -> list[Effect]:
+    """The measurements; a system may have several."""
     of = {slug: held.at(Scale.NANO) for slug, held in registered_embedders().items()}
 
     def taught(answers: EmbedderAnswers, objective: Any, **changes: Any) -> EmbedderAnswers:
@@ -106,9 +123,21 @@ def effects() -> dict[str, Effect]:
         return replace(answers, teaching=teaching, **changes)
 
     structure, gram, unite = of["structure"], of["gram"], of["unite"]
-    clamr, mined, tiir = of["clamr"], of["mm-embed"], of["tiir"]
+    clamr, mined, tiir, gap = of["clamr"], of["mm-embed"], of["tiir"], of["cross-the-gap"]
+    uniir = of["uniir"]
+    untold = tuple(replace(task, instruction="") for task in uniir.batches.tasks)
+    [output] = uniir.outputs
+    fused = replace(
+        uniir,
+        encode=tuple(replace(tower, reduce=EVERY_TOKEN) for tower in uniir.encode),
+        fuse=EncodedTogether(depth=2, heads=3, ff_width=192),
+        outputs=(replace(output, reduce=MEAN),),
+    )
     full = averaged({Scale.NANO: tiir.encode}, {Scale.NANO: 4})[Scale.NANO]
     one_size = replace(tiir.batches, sizes=AS_ANSWERED)
+    asked_within = gap.batches.tasks
+    native = tuple(replace(task, inverts=Native()) for task in asked_within)
+    views = (*asked_within, PICTURE_TO_VIEW)
     kept = structure.teaching.objective
     found = [
         Effect(
@@ -178,6 +207,33 @@ def effects() -> dict[str, Effect]:
             asked=200,
         ),
         Effect(
+            slug="uniir",
+            name="instructions",
+            baseline=replace(uniir, batches=replace(uniir.batches, tasks=untold)),
+            measure=wrong_kind,
+            metric="share of best documents of the wrong modality",
+            better="lower",
+            differs="queries begin with an instruction of their task",
+            claim="without instructions more hits are of the wrong modality",
+            data="scenes-captions",
+            samples=6_400,
+            taught=4_000,
+            asked=200,
+        ),
+        Effect(
+            slug="uniir",
+            name="score-fusion",
+            baseline=fused,
+            measure=recall,
+            metric="recall@10",
+            better="higher",
+            differs="the towers' vectors are added, in place of two layers over all their tokens",
+            claim="with CLIP, score fusion finds more than feature fusion",
+            data="scenes-captions",
+            samples=6_400,
+            taught=4_000,
+        ),
+        Effect(
             slug="tiir",
             name="several-sizes",
             baseline=replace(tiir, encode=full, batches=one_size),
@@ -194,8 +250,36 @@ def effects() -> dict[str, Effect]:
             asked=300,
             details=at_every_size,
         ),
+        Effect(
+            slug="cross-the-gap",
+            name="inverted-pictures",
+            baseline=replace(gap, batches=replace(gap.batches, tasks=native)),
+            measure=other_designs,
+            metric="mean average precision",
+            better="higher",
+            differs="pictures look for other designs as pseudo-words of the text tower",
+            claim="towers taught between modalities find more of one modality across the gap",
+            data="emoji",
+            samples=12_800,
+            taught=2_400,
+            asked=300,
+        ),
+        Effect(
+            slug="cross-the-gap",
+            name="without-an-intra-modal-loss",
+            baseline=replace(gap, batches=replace(gap.batches, tasks=views, staged=((0, 1, 4),))),
+            measure=gain_of_inverting,
+            metric="gain in mean average precision by inverting",
+            better="higher",
+            differs="taught between modalities alone, not also between views of a picture",
+            claim="an intra-modal loss shrinks what inverting gains",
+            data="emoji",
+            samples=12_800,
+            taught=2_400,
+            asked=300,
+        ),
     ]
-    return {one.slug: one for one in found}
+    return found
 
 
 def _align(answers: EmbedderAnswers) -> Align:
@@ -224,15 +308,18 @@ def arm(
 def main() -> None:
     """Measure and write `results/SLUG/NAME.json`."""
     known = effects()
+    slugs = dict.fromkeys(effect.slug for effect in known)
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("names", nargs="*", choices=[*known, []], help="systems; default: all")
+    parser.add_argument("names", nargs="*", choices=[*slugs, []], help="systems; default: all")
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--samples", type=int, help="pairs taught to each arm")
     parser.add_argument("--out", type=Path, default=ROOT / "results")
     given = parser.parse_args()
     torch.set_num_threads(1)
-    for name in given.names or known:
-        effect, seeds = known[name], list(range(given.seeds))
+    for effect in known:
+        if given.names and effect.slug not in given.names:
+            continue
+        seeds = list(range(given.seeds))
         samples = given.samples or effect.samples
         system = registered_embedders()[effect.slug].at(Scale.NANO)
         arms: list[list[float]] = []

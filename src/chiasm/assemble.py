@@ -67,7 +67,7 @@ def _assemble(answers: Answers) -> Model:
     elif slots.levels is not None:
         decoder = _hierarchy(host, stack, weights, slots.levels)
     else:
-        decoder = Decoder(host, stack, weights, slots.prologue)
+        decoder = Decoder(host, stack, weights, slots.prologue, slots.epilogue)
     head = answers.head.build(host, decoder.embed_tokens)
     connector = None if layerwise else answers.connector.build(width, token_width)
     model = Model(

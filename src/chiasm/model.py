@@ -236,6 +236,10 @@ class Model(nn.Module):
         if align is not None:
             states = hidden[..., : self.answers.host.width]
             collected.add("alignment", align(states, inputs))
+        judged = getattr(self.head, "auxiliary", None)
+        if judged is not None:
+            for name, loss in judged(hidden[taught], labels[taught]).items():
+                collected.add(name, loss)
         share = float(taught.sum()) / total if total else 1.0
         layers = {name: share * loss for name, loss in collected.named.items()}
         main = torch.stack([*parts.values()]).sum()
@@ -280,6 +284,9 @@ class Model(nn.Module):
 SLOTS = tuple(f"decoder.stack.{slot}." for slot in ("before", "joined", "beside", "between"))
 
 
+AROUND = ("decoder.prologue.", "decoder.epilogue.")
+
+
 def part_of(parameter: str) -> str:
     """The part a parameter's full name belongs to."""
     if ".experts." in parameter or ".choose." in parameter:
@@ -291,7 +298,7 @@ def part_of(parameter: str) -> str:
     if ".unimodal." in parameter:
         return "tower"
     if parameter.startswith(
-        (*SLOTS, "decoder.prologue.", "decoder.tower.before.", "decoder.after.", "decoder.widen.")
+        (*SLOTS, *AROUND, "decoder.tower.before.", "decoder.after.", "decoder.widen.")
     ):
         return "fusion"
     if ".text_tower." in parameter:

@@ -19,8 +19,10 @@ def starts_closed(answers: Answers) -> bool:
 
 
 def reads_on(answers: Answers) -> bool:
-    """Whether text alone is read from left to right, as a language model reads it."""
-    if not embeds(answers):
+    """Whether text alone is read from left to right, as a language model reads it, and no epilogue
+    stands between its last norm and its head.
+    """
+    if not embeds(answers) or build(answers, device="meta").decoder.epilogue is not None:
         return False
     text = TokenTable.text(torch.ones(1, 5, dtype=torch.bool))
     rule = answers.visibility.sequence.at(0)

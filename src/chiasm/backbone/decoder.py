@@ -1,4 +1,4 @@
-"""The host decoder: word embeddings, prologue, stack, final norm."""
+"""The host decoder: word embeddings, prologue, stack, final norm, epilogue."""
 
 from typing import cast
 
@@ -10,7 +10,7 @@ from chiasm.backbone.run import Run
 from chiasm.backbone.stack import Stack
 from chiasm.spec.host import Host
 from chiasm.spec.reading import Execution, Losses
-from chiasm.spec.slots import NormSite, Prologue, Weights
+from chiasm.spec.slots import Epilogue, NormSite, Prologue, Weights
 from chiasm.stream import TEXT, Stream
 
 
@@ -24,7 +24,12 @@ class Decoder(nn.Module):
     """Rows of the stream that are read again with each new one."""
 
     def __init__(
-        self, host: Host, stack: Stack, weights: Weights, prologue: nn.Module | None = None
+        self,
+        host: Host,
+        stack: Stack,
+        weights: Weights,
+        prologue: nn.Module | None = None,
+        epilogue: nn.Module | None = None,
     ) -> None:
         super().__init__()
         self.host = host
@@ -40,6 +45,7 @@ class Decoder(nn.Module):
         self.norm = None
         if host.final_norm:
             self.norm = weights.norm(stack.depth, NormSite.FINAL, host.width)
+        self.epilogue = epilogue
 
     def embed(self, ids: Int[Tensor, "batch token"]) -> Float[Tensor, "batch token width"]:
         """Word embeddings; ids at media rows only need to be in range."""
@@ -83,4 +89,6 @@ class Decoder(nn.Module):
         """The final norm of where a run ends, in the stream's row order."""
         self.stack.close(run)
         normed = run.hidden if self.norm is None else self.norm(run.hidden, run.reading())
+        if self.epilogue is not None:
+            normed = cast(Epilogue, self.epilogue)(normed, run.reading())
         return run.restored(cast(Tensor, normed))

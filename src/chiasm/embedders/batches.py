@@ -7,7 +7,9 @@ from typing import Any
 
 from chiasm.embedders.contents import Content, Part, shown, words
 from chiasm.embedders.pairs import PairLike
+from chiasm.embedders.stages.inverted import NATIVE
 from chiasm.embedders.stages.schedules import AS_ANSWERED
+from chiasm.embedders.viewed import View
 from chiasm.retrieval.embedder import Role
 from chiasm.stream import Modality
 
@@ -22,6 +24,8 @@ class Takes(StrEnum):
     """The text after that; the same one where there is no other."""
     WRITTEN = "written"
     """The last text, as a document's words: metadata, what stands in a picture."""
+    VIEW = "view"
+    """A part of the picture, another one each epoch."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,6 +40,8 @@ class Task:
     weight: float = 1.0
     about: Modality = Modality.IMAGE
     """Which part of a document of several modalities it asks about."""
+    inverts: Any = NATIVE
+    """How its queries are turned into the other modality before they search."""
 
     def asks(self, pair: PairLike, turn: int, number: int) -> Content:
         """The query of a pair in an epoch; `number` is the task's."""
@@ -60,12 +66,17 @@ def parts_of(pair: PairLike, takes: tuple[Takes, ...], turn: int) -> tuple[Part,
         Takes.TEXT: lambda: words(texts[turn % len(texts)]),
         Takes.OTHER: lambda: words(texts[(turn + 1) % len(texts)]),
         Takes.WRITTEN: lambda: words(pair.texts[-1], Modality.DOCUMENT),
+        Takes.VIEW: lambda: shown(View(pair.picture, f"{pair.id} {turn}")),
     }
     return tuple(made[one]() for one in takes)
 
 
 TEXT_TO_PICTURE = Task(name="text-to-picture", query=(Takes.TEXT,), document=(Takes.PICTURE,))
 PICTURE_TO_TEXT = Task(name="picture-to-text", query=(Takes.PICTURE,), document=(Takes.TEXT,))
+PICTURE_TO_PICTURE = Task(
+    name="picture-to-picture", query=(Takes.PICTURE,), document=(Takes.PICTURE,)
+)
+PICTURE_TO_VIEW = Task(name="picture-to-view", query=(Takes.PICTURE,), document=(Takes.VIEW,))
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ from transformers import PreTrainedTokenizerBase
 
 from chiasm.data.tokenizer import fit_tokenizer
 from chiasm.embedders.contents import Content, content_of
+from chiasm.embedders.inverting import inverted
 from chiasm.embedders.model import EmbedderModel, Given, given
 from chiasm.embedders.stages.tower import Reader, Tower
 from chiasm.errors import Misuse
@@ -59,9 +60,12 @@ class BuiltEmbedder:
         """The contents as the module takes them, on its device."""
         return given(contents, self.model.answers.encode, self.readers).to(self.model.device)
 
-    @torch.inference_mode()
     def embed_contents(self, contents: Sequence[Content]) -> Embedding:
-        """One embedding a content, a few at a time."""
+        """One embedding a content, a few at a time; queries are inverted where their task says."""
+        return inverted(self, contents, self._own(contents), CHUNK)
+
+    @torch.inference_mode()
+    def _own(self, contents: Sequence[Content]) -> Embedding:
         if not contents:
             raise Misuse("no item to embed; give at least 1")
         taught = self.model.training

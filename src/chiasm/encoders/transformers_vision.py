@@ -184,6 +184,11 @@ class TappedVisionModel(nn.Module):
             if name in answer.family.unread:
                 child.forward = _hand_on
 
+    @property
+    def patches(self) -> nn.Conv2d | None:
+        """The convolution that embeds patches; None in families that take them flattened."""
+        return next((one for one in self.model.modules() if isinstance(one, nn.Conv2d)), None)
+
     def forward(
         self,
         images: Float[Tensor, "image 3 height width"],

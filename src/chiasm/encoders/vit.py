@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import cast
 
 import torch
 from jaxtyping import Bool, Float
@@ -118,6 +119,11 @@ class VisionTransformerEncoder(nn.Module):
         self.first = nn.Parameter(torch.randn(config.width)) if config.class_token else None
         self.layers = nn.ModuleList(_Layer(config) for _ in range(config.depth))
         self.norm = nn.LayerNorm(config.width)
+
+    @property
+    def patches(self) -> nn.Conv2d:
+        """The last of the stem: its maps are the patches, before any position."""
+        return cast(nn.Conv2d, self.stem[-1])
 
     def forward(
         self,

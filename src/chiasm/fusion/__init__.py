@@ -7,6 +7,7 @@ from chiasm.fusion.delayed import DelayedKeys
 from chiasm.fusion.gated import GatedCrossAttention
 from chiasm.fusion.gated_blocks import GatedBlocks
 from chiasm.fusion.hyper import HyperAttention, Merge
+from chiasm.fusion.joined_features import JoinedFeatures
 from chiasm.fusion.late_class import LateClassTokens
 from chiasm.fusion.lockstep_reads import LockStepReads
 from chiasm.fusion.none import NoFusion
@@ -32,6 +33,7 @@ __all__ = [
     "GatedCrossAttention",
     "HyperAttention",
     "InSequence",
+    "JoinedFeatures",
     "LockStepReads",
     "Merge",
     "NoFusion",

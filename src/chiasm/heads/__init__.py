@@ -1,6 +1,7 @@
 """Question 7: what comes out? One verb, `emit`."""
 
 from chiasm.heads.action import ActionHead, Actions, Policy
+from chiasm.heads.answers import AnswerKind, GatedAnswers, answerability, kind_of
 from chiasm.heads.codes import CodeHead
 from chiasm.heads.flow import FlowHead
 from chiasm.heads.none import NoHead
@@ -10,11 +11,15 @@ from chiasm.heads.text import TextHead
 __all__ = [
     "ActionHead",
     "Actions",
+    "AnswerKind",
     "CodeHead",
     "FlowHead",
+    "GatedAnswers",
     "NoHead",
     "PointedState",
     "PointerHead",
     "Policy",
     "TextHead",
+    "answerability",
+    "kind_of",
 ]

@@ -252,16 +252,19 @@ def two_towers(
     nano_stages: tuple[Stage, ...] = (SCRATCH,),
     smol_stages: tuple[Stage, ...] = (WORDS_LEARN,),
     batches: Batches = PLAIN,
+    small_batches: Batches | None = None,
     fuse: Any = SUM,
     fuses: tuple[Any, ...] = (),
     small_outputs: tuple[Output, ...] | None = None,
     outputs: tuple[Output, ...] = (ONE,),
     score: Any = COSINE,
 ) -> dict[Scale, EmbedderAnswers]:
-    """Towers of their own for words and pictures. `small` is taught at nano and smol, where
-    `small_outputs` come out; None: as at paper scale. `fuses` are of the scales; none: `fuse`.
+    """Towers of their own for words and pictures. `small` is taught at nano and smol, in
+    `small_batches`, where `small_outputs` come out; None: as at paper scale. `fuses` are of the
+    scales; none: `fuse`.
     """
     softer = objective if small is None else small
+    fewer = replace(batches if small_batches is None else small_batches, chunk=None)
     held = {
         Scale.NANO: (nano, Teaching(objective=softer, stages=nano_stages)),
         Scale.SMOL: (smol, Teaching(objective=softer, stages=smol_stages)),
@@ -274,7 +277,7 @@ def two_towers(
             outputs=outputs if scale is Scale.PAPER else small_outputs or outputs,
             score=score,
             teaching=teaching,
-            batches=batches if scale is Scale.PAPER else replace(batches, chunk=None),
+            batches=batches if scale is Scale.PAPER else fewer,
         )
         for scale, (encode, teaching) in held.items()
     }

@@ -15,8 +15,8 @@ Where the host has a state-space mixer, it stands for q, k, v, the softmax and W
 `beside`, which belong to a softmax, then have no place.
 
 `choose` may leave rows out of the whole layer; a prologue acts on the stream before the first
-layer. Every weight of a layer is made by a `Weights` (question 5), and is called with the rows it
-works on.
+layer, an epilogue on what the final norm gives. Every weight of a layer is made by a `Weights`
+(question 5), and is called with the rows it works on.
 """
 
 from collections.abc import Callable, Mapping
@@ -95,6 +95,16 @@ class Prologue(Protocol):
     """Acts on the stream before the first layer."""
 
     def __call__(self, stream: Stream, execution: Execution) -> Stream: ...
+
+
+class Epilogue(Protocol):
+    """Acts on the normed hidden states, behind the last layer; what it gives is what heads read,
+    of whatever width.
+    """
+
+    def __call__(
+        self, hidden: Float[Tensor, "batch token width"], reading: Reading
+    ) -> Float[Tensor, "batch token read"]: ...
 
 
 class Site(StrEnum):
@@ -228,6 +238,7 @@ class Slots:
     beside: Layers = field(default_factory=dict[int, nn.Module])
     between: Layers = field(default_factory=dict[int, nn.Module])
     prologue: nn.Module | None = None
+    epilogue: nn.Module | None = None
     ahead: Ahead | None = None
     tower: Tower | None = None
     levels: Levels | None = None

@@ -60,11 +60,20 @@ def prepare(
     if answers.host.weights is None:
         tokenizer = fit_tokenizer(dataset.texts(), answers.host.vocabulary)
         answers = replace(answers, host=replace(answers.host, vocabulary=len(tokenizer)))
-        return Prepared(build(answers, seed=seed, device=device), tokenizer, template)
+        return _sorted(build(answers, seed=seed, device=device), tokenizer, template)
     folder = weights.resolve(answers.host.weights)
     model = build(answers, seed=seed, device=device)
     fill_host(model, folder)
-    return Prepared(model, open_tokenizer(folder), template)
+    return _sorted(model, open_tokenizer(folder), template)
+
+
+def _sorted(model: Model, tokenizer: PreTrainedTokenizerBase, template: Template) -> Prepared:
+    """What a run starts from; a head that knows kinds of answers is told what its words are."""
+    sort = getattr(model.head, "sort", None)
+    if sort is not None:
+        ids = range(model.answers.host.vocabulary)
+        sort([str(tokenizer.decode([one], skip_special_tokens=True)) for one in ids])
+    return Prepared(model, tokenizer, template)
 
 
 @torch.no_grad()

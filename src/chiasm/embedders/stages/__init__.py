@@ -7,6 +7,7 @@ from chiasm.embedders.stages.encoded_together import EncodedTogether
 from chiasm.embedders.stages.fuse import Alone, Apart, Joined, Summed
 from chiasm.embedders.stages.gaussian import MeanAndDeviation
 from chiasm.embedders.stages.hard_matches import HardMatches
+from chiasm.embedders.stages.inverted import Native, TextualInversion, VisualInversion
 from chiasm.embedders.stages.maps import ConvolutionalMap
 from chiasm.embedders.stages.margin import ClassesAndMargin
 from chiasm.embedders.stages.match import MatchPairs
@@ -76,6 +77,7 @@ __all__ = [
     "MeanToken",
     "ModalityAware",
     "ModalityLate",
+    "Native",
     "NestedSizes",
     "OneVector",
     "OtherOutput",
@@ -88,7 +90,9 @@ __all__ = [
     "SameKind",
     "Sentences",
     "Summed",
+    "TextualInversion",
     "Tower",
     "Unprojected",
+    "VisualInversion",
     "Volume",
 ]

@@ -134,6 +134,11 @@ class BackboneEncoder(nn.Module):
         super().__init__()
         self.model, self._layers = model, layers
 
+    @property
+    def words(self) -> nn.Embedding:
+        """The table of word embeddings."""
+        return self.model.decoder.embed_tokens
+
     def forward(self, read: Sequences) -> States:
         before: list[Tensor] | None = [] if self._layers else None
         model = keeping(self.model, read)

@@ -56,6 +56,11 @@ class PictureEncoder(nn.Module):
         super().__init__()
         self.encoder, self._layers = encoder, layers
 
+    @property
+    def patches(self) -> nn.Conv2d | None:
+        """What embeds patches, `[item, width, row, column]`; None where nothing does."""
+        return getattr(self.encoder, "patches", None)
+
     def forward(self, images: Tensor) -> States:
         features = cast(Features, self.encoder(images))
         states = States.all_of(features.tokens, int(Modality.IMAGE))

@@ -3,12 +3,18 @@
 import functools
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import torch
 from jaxtyping import Bool, Int
 from torch import Tensor, nn
-from transformers import AutoConfig, AutoModel, AutoModelForTextEncoding, PreTrainedTokenizerBase
+from transformers import (
+    AutoConfig,
+    AutoModel,
+    AutoModelForTextEncoding,
+    PreTrainedModel,
+    PreTrainedTokenizerBase,
+)
 
 from chiasm.data.tokenizer import open_tokenizer
 from chiasm.embedders.contents import Content
@@ -103,6 +109,11 @@ class SentenceEncoder(nn.Module):
     def __init__(self, model: nn.Module, layers: bool) -> None:
         super().__init__()
         self.model, self._layers = model, layers
+
+    @property
+    def words(self) -> nn.Embedding:
+        """The table of word embeddings."""
+        return cast(nn.Embedding, cast(PreTrainedModel, self.model).get_input_embeddings())
 
     def forward(self, words: Words) -> States:
         out = self.model(
