@@ -20,7 +20,7 @@ from chiasm.embedders.batches import TEXT_TO_PICTURE
 from chiasm.embedders.contents import Content, shown, words
 from chiasm.embedders.mining import mine
 from chiasm.embedders.model import part_of
-from chiasm.embedders.stages.align import Round, SameKind
+from chiasm.embedders.stages.align import Align, Round, SameKind
 from chiasm.embedders.stages.modality_aware import ModalityAware
 from chiasm.embedders.stages.project import IdentityStart
 from chiasm.embedders.stages.reduce import LatentAttention
@@ -204,6 +204,16 @@ def test_masked_contrast_is_the_mean_of_the_kinds_by_size():
     of, scores = a_round([2, 3, 2])
     alone = contrast.judge(scores[1:2], of.targets[1:2], SameKind().allowed(of)[1:2])
     assert alone.item() == pytest.approx(0, abs=1e-6)
+
+
+@card("unite")
+def test_a_namesake_of_another_kind_is_neither_asked_for_nor_in_the_way():
+    """Two pairs of one name, asked for in different kinds: each query wants its own kind alone."""
+    of, scores = a_round([2, 3, 2])
+    of = replace(of, targets=torch.tensor([[1.0, 1, 0], [1, 1, 0], [0, 0, 1]]))
+    masked = Align(contrast=Contrastive(temperature=0.3), among=SameKind()).build({})
+    alone = a_round([2, 3, 2])[0]
+    torch.testing.assert_close(masked.contrast(scores, of), masked.contrast(scores, alone))
 
 
 @card("lamra")

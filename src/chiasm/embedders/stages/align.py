@@ -121,6 +121,10 @@ class Judge(nn.Module):
         return found
 
     def contrast(self, scores: Tensor, of: Round) -> Tensor:
-        """Both ways only among queries and their positives: negatives have no query."""
+        """Both ways only among queries and their positives: negatives have no query.
+
+        A document that answers by having the same name, and does not compete, is not asked for.
+        """
         contrast, allowed = self.config.contrast, self.config.among.allowed(of)
-        return contrast.judge(scores, of.targets, allowed, temperature=self.temperature())
+        targets = of.targets * allowed
+        return contrast.judge(scores, targets, allowed, temperature=self.temperature())
