@@ -126,5 +126,5 @@ class Judge(nn.Module):
         A document that answers by having the same name, and does not compete, is not asked for.
         """
         contrast, allowed = self.config.contrast, self.config.among.allowed(of)
-        targets = of.targets * allowed
+        targets = of.targets if allowed is None else of.targets * allowed
         return contrast.judge(scores, targets, allowed, temperature=self.temperature())
