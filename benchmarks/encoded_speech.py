@@ -3,9 +3,7 @@
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
-import numpy as np
 import torch
 from safetensors.torch import load_file, save_file
 
@@ -41,11 +39,9 @@ def encoded_speech(
     return held["stamps"].tolist(), held["features"].float()
 
 
-def written_down(
-    stamps: Sequence[Pair], chosen: Sequence[int], language: str, folder: Path
-) -> list[str]:
-    """What Whisper makes of the chosen clips in English: heard, or translated; kept in `folder`."""
-    path = folder / f"{language}-written.json"
+def written_down(stamps: Sequence[Pair], chosen: Sequence[int], folder: Path) -> list[str]:
+    """What Whisper hears in the chosen English clips; kept in `folder`."""
+    path = folder / "en-written.json"
     held: dict[str, str] = json.loads(path.read_text()) if path.is_file() else {}
     missing = [at for at in chosen if stamps[at].id not in held]
     if missing:
@@ -55,16 +51,8 @@ def written_down(
             str(weights.path(SPEECH)), device="cpu", compute_type="int8", cpu_threads=1
         )
         for at in missing:
-            held[stamps[at].id] = _said(model, samples(stamps[at].spoken[language]), language)
+            heard = samples(stamps[at].spoken["en"])
+            found, _ = model.transcribe(heard, language="en", condition_on_previous_text=False)
+            held[stamps[at].id] = " ".join(one.text.strip() for one in found)
         path.write_text(json.dumps(held, indent=1, ensure_ascii=False))
     return [held[stamps[at].id] for at in chosen]
-
-
-def _said(model: Any, heard: np.ndarray, language: str) -> str:
-    found, _ = model.transcribe(
-        heard,
-        language=language,
-        task="transcribe" if language == "en" else "translate",
-        condition_on_previous_text=False,
-    )
-    return " ".join(one.text.strip() for one in found)
