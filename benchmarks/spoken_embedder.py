@@ -138,7 +138,11 @@ def judged(stamps: Stamps, owners: Sequence[int], vectors: torch.Tensor) -> dict
     asking = right.any(0)
     clusters = [stamps.pairs[at].concept for at in owners]
     seen = [stamps.pairs[at].concept for at, asks in zip(shown, asking, strict=True) if asks]
-    found: dict[str, Any] = {"items": len(owners), "pictures": len(shown)}
+    found: dict[str, Any] = {
+        "items": len(owners),
+        "pictures": len(shown),
+        "pictures that ask": int(asking.sum()),
+    }
     for way, table, correct, by in (
         ("to picture", scores, right, clusters),
         ("from picture", scores.T[asking], right.T[asking], seen),
@@ -288,6 +292,7 @@ def written(stamps: Stamps, asked: argparse.Namespace, minilm: SentenceModel) ->
     english = judged(stamps, test, stamps.said[test])
     return {
         "recipes": {arm: asdict(one[2]) for arm, one in readers.items()},
+        "shipped": "n-grams, emoji's names",
         "taught texts": {"captions": len(texts), "emoji's names": len(more)},
         "found": found,
         "English captions": english,
