@@ -4,10 +4,11 @@
 French, Spanish and Russian, and written in them; a fifth of the captions is held out, the same for
 speech, picture and words. Encoders stay frozen and so do the house's pictures; only projectors are
 taught, to meet MiniLM's vector of the English caption. Compared: InfoNCE with the words, with words
-and picture (`pairwise`), and of the volume that all three span (`volume`, GRAM); projectors that
-were not taught; and, of the few English clips, the words that Whisper writes down. Written words
-are read by Whisper's own table of tokens or by hashed runs of letters (`n-grams`), with and without
-the names of emoji.
+and picture (`pairwise`), and of the volume that all three span (`volume`, GRAM, judged by volumes
+too), each of the two from the start and after half the steps with the words (`continued`);
+projectors that were not taught; and, of the few English clips, the words that Whisper writes down.
+Written words are read by Whisper's own table of tokens or by hashed runs of letters (`n-grams`),
+with and without the names of emoji.
 """
 
 import argparse
@@ -38,6 +39,14 @@ from chiasm.weights.ctranslate import ctranslate_tensors
 TEMPERATURES = (0.02, 0.05, 0.1)
 CHOOSING = 7
 """Every so manieth of the taught captions, by name, chooses the temperature and is not taught."""
+ARMS = (
+    ("words", "words", 0),
+    ("pairwise", "pairwise", 0),
+    ("volume", "volume", 0),
+    ("pairwise, continued", "pairwise", 100),
+    ("volume, continued", "volume", 100),
+)
+"""Name, loss, and steps with the words before it."""
 OTHER = "en"
 """A language in which nothing spoken was taught, 65 clips."""
 
@@ -47,6 +56,8 @@ class Recipe:
     """How a projector is taught."""
 
     loss: str = "words"
+    warm: int = 0
+    """Steps with the words alone before it."""
     hidden: int = 512
     steps: int = 200
     batch: int = 256
@@ -100,6 +111,19 @@ def read_stamps(features: Path, minilm: SentenceModel) -> Stamps:
     return Stamps(pairs, pictures.clone(), words_of(texts, minilm)[caption], caption)
 
 
+Score = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
+
+
+def cosines(asked: torch.Tensor, held: torch.Tensor) -> torch.Tensor:
+    """As the library compares."""
+    return asked @ held.T
+
+
+def volumes(asked: torch.Tensor, held: torch.Tensor) -> torch.Tensor:
+    """As GRAM compares: opposite vectors are as near as equal ones."""
+    return -pairwise_volume(asked, held[:, None])
+
+
 def chosen_from(given: Any, items: Sequence[int]) -> Any:
     return given[list(items)] if torch.is_tensor(given) else [given[at] for at in items]
 
@@ -115,7 +139,7 @@ def teach(module: nn.Module, taught: Taught, recipe: Recipe, seed: int) -> None:
         found = F.normalize(module(chosen_from(taught.given, items)), dim=-1)
         said = taught.said[items]
         alike = (said @ said.T > 0.999).float()
-        if recipe.loss == "words" or taught.seen is None:
+        if recipe.loss == "words" or step < recipe.warm or taught.seen is None:
             return contrast.judge(found @ said.T, alike)
         seen = taught.seen[items]
         if recipe.loss == "pairwise":
@@ -126,7 +150,9 @@ def teach(module: nn.Module, taught: Taught, recipe: Recipe, seed: int) -> None:
     descend(module, loss_at, steps=recipe.steps, rate=recipe.rate, weight_decay=recipe.weight_decay)
 
 
-def judged(stamps: Stamps, owners: Sequence[int], vectors: torch.Tensor) -> dict[str, Any]:
+def judged(
+    stamps: Stamps, owners: Sequence[int], vectors: torch.Tensor, score: Score = cosines
+) -> dict[str, Any]:
     """Recall among the held-out pictures, and of the given items by those pictures that have one.
 
     `owners` says whose caption each vector is.
@@ -134,7 +160,7 @@ def judged(stamps: Stamps, owners: Sequence[int], vectors: torch.Tensor) -> dict
     shown = stamps.among("test")
     owner = stamps.caption[list(owners)]
     right = owner[:, None] == stamps.caption[shown]
-    scores = vectors @ stamps.pictures[shown].T
+    scores = score(vectors, stamps.pictures[shown])
     asking = right.any(0)
     clusters = [stamps.pairs[at].concept for at in owners]
     seen = [stamps.pairs[at].concept for at, asks in zip(shown, asking, strict=True) if asks]
@@ -178,9 +204,10 @@ def choose(
         with torch.inference_mode():
             found = F.normalize(module(chosen_from(all_.given, kept)), dim=-1)
         right = stamps.caption[[owners[at] for at in kept]][:, None] == stamps.caption[shown]
-        scores = found @ stamps.pictures[shown].T
+        score = volumes if recipe.loss == "volume" else cosines
+        scores = score(found, stamps.pictures[shown])
         recall = recalled(scores, right, [str(owners[at]) for at in kept])[10]["recall"]
-        print(recipe.loss, temperature, f"{recall:.3f}", flush=True)
+        print(recipe.loss, recipe.warm, temperature, f"{recall:.3f}", flush=True)
         best = max(best, (recall, how), key=lambda one: one[0])
     return best
 
@@ -202,11 +229,11 @@ def speech(stamps: Stamps, asked: argparse.Namespace, minilm: SentenceModel) -> 
         return Projector(every.shape[1], house.WIDTH, Recipe().hidden)
 
     tried = {
-        loss: choose(stamps, make, taught, own, Recipe(loss=loss))
-        for loss in ("words", "pairwise", "volume")
+        arm: choose(stamps, make, taught, own, Recipe(loss=loss, warm=warm))
+        for arm, loss, warm in ARMS
     }
-    best = max(tried, key=lambda loss: tried[loss][0])
-    arms = {loss: recipe for loss, (_, recipe) in tried.items()}
+    best = max(tried, key=lambda arm: tried[arm][0])
+    arms = {arm: recipe for arm, (_, recipe) in tried.items()}
     arms["untaught"] = Recipe(steps=0)
     found: dict[str, Any] = {one: {} for one in heard}
     for arm, recipe in arms.items():
@@ -220,16 +247,21 @@ def speech(stamps: Stamps, asked: argparse.Namespace, minilm: SentenceModel) -> 
                 held = [at for at, one in enumerate(whose) if one in test]
                 with torch.inference_mode():
                     vectors = F.normalize(projector(features[held]), dim=-1)
-                told = judged(stamps, [whose[at] for at in held], vectors)
-                found[language].setdefault(arm, []).append(told)
-                print(arm, seed, language, told["to picture, recall@10"], flush=True)
+                asking = [whose[at] for at in held]
+                scores = {arm: cosines}
+                if recipe.loss == "volume":
+                    scores = {arm: volumes, f"{arm}, by cosine": cosines}
+                for name, score in scores.items():
+                    told = judged(stamps, asking, vectors, score)
+                    found[language].setdefault(name, []).append(told)
+                    print(name, seed, language, told["to picture, recall@10"], flush=True)
     held = [one for one in heard[OTHER][0] if one in test]
     # Where nothing is heard, a word stands that asks for nothing.
     said = [one or "nothing" for one in written_down(stamps.pairs, held, asked.spoken)]
     found[OTHER]["written down"] = [judged(stamps, held, words_of(said, minilm))]
     return {
         "recipes": {arm: asdict(recipe) for arm, recipe in arms.items()},
-        "recall@10 of captions set aside": {loss: recall for loss, (recall, _) in tried.items()},
+        "recall@10 of captions set aside": {arm: recall for arm, (recall, _) in tried.items()},
         "shipped": best,
         "taught clips": len(train),
         "found": found,

@@ -15,7 +15,8 @@ def speech_block(found: Mapping[str, Any]) -> str:
         f"Speech and pictures, of stamps whose captions were not taught, by a projector of "
         f"Whisper's states taught on {found['taught clips']:,} clips in three languages, none of "
         f"them English. Recall@10 of InfoNCE with the English words, with words and picture "
-        f"(`pairwise`), of GRAM's `volume`, untaught, and of the words that Whisper writes down."
+        f"(`pairwise`), of GRAM's `volume`, each from the start and `continued` after half the "
+        f"steps with the words, untaught, and of the words that Whisper writes down."
     )
     return _block(found, told)
 
