@@ -292,8 +292,8 @@ def written(stamps: Stamps, asked: argparse.Namespace, minilm: SentenceModel) ->
         [*texts, *(text for text, _ in more)],
         torch.cat([plain[1], torch.stack([vectors[said] for _, said in more])]),
     )
-    steep = Recipe(rate=5e-3, steps=300)
-    flat = Recipe(steps=300)
+    steep = Recipe(rate=5e-3, steps=600, batch=512)
+    flat = Recipe(steps=600, batch=512)
     readers: dict[str, tuple[Callable[[], nn.Module], Any, Recipe, Any]] = {
         "tokens": (_of_tokens, plain, flat, looked_up),
         "tokens, emoji's names": (_of_tokens, both, flat, looked_up),
