@@ -36,7 +36,7 @@ from chiasm.objectives import Contrastive, pairwise_volume
 from chiasm.retrieval import Item, Role, SentenceModel
 from chiasm.weights.ctranslate import ctranslate_tensors
 
-TEMPERATURES = (0.02, 0.05, 0.1)
+TEMPERATURES = (0.05, 0.1, 0.2, 0.4)
 CHOOSING = 7
 """Every so manieth of the taught captions, by name, chooses the temperature and is not taught."""
 ARMS = (
