@@ -34,7 +34,7 @@ class SpeechEncoder:
     """Whisper's encoder (arXiv 2212.04356) on windows as short as the clip and a second of silence.
 
     The published one always reads 30 s, most of them silence where a clip is a sentence. Here a
-    second and a half costs a fourteenth; states differ a little, as attention has less silence to
+    second and a half costs a thirteenth; states differ a little, as attention has less silence to
     read, and are the published ones where a clip fills 30 s.
     """
 
