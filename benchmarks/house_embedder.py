@@ -18,27 +18,23 @@ from typing import Any
 
 import sklearn.datasets
 import torch
-from PIL import Image, ImageOps
+from descending import descend
+from encoded_pictures import KEPT, VIEWS, encoded
+from recalling import recalled
 from recording import recorded
 from safetensors.torch import load_file, save_file
 from torch.nn import functional as F
 
 from chiasm import weights
-from chiasm.data import pairs
-from chiasm.data.example import Drawing
 from chiasm.data.media import read_image
 from chiasm.data.pairs import Pair, split_of
 from chiasm.embedders import house
 from chiasm.embedders.class_names import class_names
 from chiasm.embedders.projector import Projector
-from chiasm.evaluation.interval import clustered
 from chiasm.objectives import Contrastive, Structure
 from chiasm.retrieval import Item, Role, SentenceModel
 
 UNSEEN_DESIGN = "noto"
-VIEWS = 2
-"""Of each picture: as it is, and varied."""
-KS = (1, 5, 10)
 PHOTOGRAPHS = {
     "astronaut.png": "a woman in a space suit",
     "brick.png": "a wall of bricks",
@@ -60,47 +56,6 @@ PHOTOGRAPHS = {
 }
 """What the sample photographs of scikit-image and scikit-learn show."""
 SAMPLES = "scikit-image==0.26.0"
-
-
-def varied(picture: Image.Image, draw: random.Random) -> Image.Image:
-    """Mirrored or not, cropped or set back, turned a little."""
-    ground = picture.getpixel((0, 0))
-    if draw.random() < 0.5:
-        picture = ImageOps.mirror(picture)
-    width, height = picture.size
-    scale = draw.uniform(0.75, 1.3)
-    if scale < 1:
-        across, down = int(width * scale), int(height * scale)
-        left, top = draw.randint(0, width - across), draw.randint(0, height - down)
-        picture = picture.crop((left, top, left + across, top + down))
-    else:
-        page = Image.new("RGB", (int(width * scale), int(height * scale)), ground)
-        page.paste(
-            picture, (draw.randint(0, page.width - width), draw.randint(0, page.height - height))
-        )
-        picture = page
-    return picture.rotate(
-        draw.uniform(-12, 12), fillcolor=ground, resample=Image.Resampling.BILINEAR
-    )
-
-
-def encoded(path: Path) -> tuple[tuple[Pair, ...], torch.Tensor]:
-    """Pooled features of every view of every pair."""
-    every = tuple(pair for read in pairs.SETS.values() for pair in read())
-    if not path.is_file():
-        encoder, found, batch = house.picture_encoder(), [], []
-        for at, pair in enumerate(every):
-            held, draw = pair.picture, random.Random(at)
-            picture = held.draw() if isinstance(held, Drawing) else read_image(held)
-            batch += [picture, *(varied(picture, draw) for _ in range(VIEWS - 1))]
-            if len(batch) >= house.BATCH or at == len(every) - 1:
-                found.append(house.features(encoder, batch))
-                batch = []
-            if at % 500 == 0:
-                print(f"{at:,} of {len(every):,} pictures encoded", flush=True)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        save_file({"features": torch.cat(found).half()}, path)
-    return every, load_file(path)["features"].float().view(len(every), VIEWS, -1)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -176,16 +131,11 @@ def teach(known: Known, recipe: Recipe, seed: int) -> Projector:
         if split_of(pair.concept) == "train" and pair.design != UNSEEN_DESIGN
     ]
     projector = Projector(known.features.shape[-1], house.WIDTH, recipe.hidden)
-    optimiser = torch.optim.AdamW(
-        projector.parameters(), lr=recipe.rate, weight_decay=recipe.weight_decay
-    )
-    schedule = torch.optim.lr_scheduler.OneCycleLR(
-        optimiser, recipe.rate, total_steps=max(1, recipe.steps), pct_start=0.1
-    )
     contrast = Contrastive(temperature=recipe.temperature, both_ways=True)
     structure = Structure(levels=1)
     classes = int(recipe.classes * recipe.batch)
-    for step in range(recipe.steps):
+
+    def loss_at(step: int) -> torch.Tensor:
         own = draw.sample(chosen, recipe.batch - classes)
         kinds = draw.sample(range(len(known.names)), classes)
         views = torch.tensor([draw.randrange(VIEWS) for _ in own])
@@ -199,11 +149,16 @@ def teach(known: Known, recipe: Recipe, seed: int) -> Projector:
         if recipe.structure:
             rise = min(1.0, step / recipe.warm)
             loss = loss + rise * recipe.structure * structure.judge(seen, projected) / 2
-        optimiser.zero_grad()
-        loss.backward()
-        optimiser.step()
-        schedule.step()
-    return projector.eval()
+        return loss
+
+    descend(
+        projector,
+        loss_at,
+        steps=recipe.steps,
+        rate=recipe.rate,
+        weight_decay=recipe.weight_decay,
+    )
+    return projector
 
 
 @torch.inference_mode()
@@ -230,24 +185,9 @@ def recalls(known: Known, projector: Projector, chosen: Sequence[int]) -> dict[s
         ("picture to text", scores.T, right.T, concepts),
     )
     for way, table, correct, clusters in ways:
-        order = table.argsort(dim=-1, descending=True)
-        for k in KS:
-            hit = correct.gather(-1, order[:, :k]).any(-1).float().tolist()
-            chance = [1 - _none_right(int(row.sum()), correct.shape[1], k) for row in correct]
-            found[f"{way}, recall@{k}"] = {
-                "recall": sum(hit) / len(hit),
-                "interval": list(clustered(hit, clusters)),
-                "chance": sum(chance) / len(chance),
-            }
+        for k, told in recalled(table, correct, clusters).items():
+            found[f"{way}, recall@{k}"] = told
     return found
-
-
-def _none_right(right: int, of: int, k: int) -> float:
-    """The chance that k drawn ones are all wrong."""
-    share = 1.0
-    for at in range(min(k, of)):
-        share *= max(0, of - right - at) / (of - at)
-    return share
 
 
 def photographed(projector: Projector, folder: Path) -> dict[str, Any]:
@@ -298,7 +238,7 @@ def held_out(known: Known) -> dict[str, list[int]]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--features", type=Path, default=Path("runs/house/features.safetensors"))
+    parser.add_argument("--features", type=Path, default=KEPT)
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--out", type=Path, help="result file")

@@ -3,14 +3,18 @@
 import base64
 import io
 import json
+from pathlib import Path
 
 import pytest
 from PIL import Image
 
+from chiasm import weights
 from chiasm.cli.contact_sheet import contact_sheet
 from chiasm.cli.terminal_pictures import shows_pictures, written
 from chiasm.embedders.named import named
 from chiasm.retrieval.unit import Hit, Kind, Unit
+
+SAID = Path(__file__).parents[1] / "ingestion" / "said.ogg"
 
 
 @pytest.fixture(scope="module")
@@ -58,6 +62,18 @@ def indexed(chiasm, folder, tmp_path):
 def library(indexed, tmp_path):
     assert indexed()[0] == 0
     return tmp_path / "library"
+
+
+@pytest.mark.skipif(not weights.holds("whisper-base"), reason="whisper-base is not fetched")
+def test_a_spoken_question_is_words(chiasm, library, tmp_path):
+    code, out, err = chiasm("search", library, "--sound", SAID, "--json")
+    assert code == 0 and err.startswith("heard: ")
+    words = err.removeprefix("heard: ").strip()
+    assert json.loads(chiasm("search", library, words, "--json")[1]) == json.loads(out)
+    code, out, err = chiasm("search", library, "--sound", tmp_path / "absent.ogg")
+    assert code == 2 and err.strip().endswith("absent.ogg: no such file; give a recording")
+    code, out, err = chiasm("search", library, "--sound", library / "library.json")
+    assert code == 1 and "no sound or film that can be read" in err
 
 
 def lines(out):

@@ -89,3 +89,37 @@ def test_speed(tmp_path: Path) -> None:
     assert "float32 328 MB, int8 83 MB" in said and "disk engine 182 MB." in said
     assert "memory engine" not in said
     assert "8.4 ms a query through chiasm, 7.0 ms by LanceDB called directly (1.20 times)" in said
+
+
+def test_speech_and_other_languages(tmp_path: Path) -> None:
+    def heard(value: float) -> dict:
+        return {
+            f"{way}, recall@{k}": {"recall": value, "interval": [0.25, 0.75], "chance": 0.02}
+            for way in ("to picture", "from picture")
+            for k in (1, 5, 10)
+        } | {"items": 31, "pictures": 29, "pictures that ask": 23}
+
+    who = {"command": "python x.py", "machine": "a machine"}
+    spoken = {
+        "shipped": "words",
+        "taught clips": 1_009,
+        "found": {
+            "fr": {"words": [heard(0.5), heard(0.75)], "untaught": [heard(0.125)]},
+            "en": {"words": [heard(0.25)], "written down": [heard(1)]},
+        },
+    }
+    written = {
+        "shipped": "n-grams",
+        "English captions": heard(0.875),
+        "found": {"fr": {"n-grams": [heard(0.5)], "tokens": [heard(0.25)]}},
+    }
+    for name, told in (("speech", spoken), ("written", written)):
+        path = tmp_path / f"spoken_embedder/{name}.json"
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(json.dumps(who | told))
+    said = search_block(tmp_path)
+    assert "taught on 1,009 clips" in said
+    assert "| fr | to picture | 31 | 62.5 | 62.5 | 62.5 (25.0 to 75.0) | 12.5 |  | 2.0 |" in said
+    assert "| en | from picture | 23 | 25.0 | 25.0 | 25.0 (25.0 to 75.0) |  | 100.0 | 2.0 |" in said
+    assert "English captions: 87.5." in said
+    assert "| fr | to picture | 31 | 50.0 | 50.0 | 50.0 (25.0 to 75.0) | 25.0 | 2.0 |" in said

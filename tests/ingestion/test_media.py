@@ -9,8 +9,10 @@ import pytest
 from PIL import Image
 
 from chiasm import weights
+from chiasm.errors import ChiasmError, Misuse
 from chiasm.ingestion import Options, read
 from chiasm.ingestion.scenes import scenes
+from chiasm.ingestion.streams import samples
 from chiasm.retrieval.unit import Kind
 
 SPEECH = "whisper-base"
@@ -137,3 +139,21 @@ def test_a_playlist_opens_nothing(made, plainly, tmp_path, name):
         reading = read(made(name, text), plainly)
         assert not any(unit.kind is Kind.AUDIO for unit in reading.units)
         assert str(tmp_path) not in " ".join(reading.notes)
+
+
+def test_samples_are_the_whole_of_a_recording(tmp_path):
+    wave_ = np.sin(np.arange(8_000 * 3) / 9) / 2
+    place = tmp_path / "tone.wav"
+    place.write_bytes(sound(wave_))
+    heard = samples(place)
+    assert heard.dtype == np.float32
+    assert abs(heard.size - 48_000) <= 1
+    assert abs(float(np.abs(heard).max()) - 0.5) < 0.02
+    with pytest.raises(Misuse, match="no such file"):
+        samples(tmp_path / "absent.wav")
+    place.write_bytes(b"not a sound")
+    with pytest.raises(ChiasmError, match=r"tone\.wav: no sound or film"):
+        samples(place)
+    place.write_bytes(sound(np.zeros(0)))
+    with pytest.raises(ChiasmError, match="holds no sound"):
+        samples(place)

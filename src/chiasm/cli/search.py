@@ -23,6 +23,10 @@ def search(
         list[str] | None,
         typer.Option(help="More like this picture: a file, a data URI, or - for standard input."),
     ] = None,
+    sound: Annotated[
+        Path | None,
+        typer.Option(help="A spoken question: what Whisper hears is looked for, best in English."),
+    ] = None,
     minus: Annotated[list[str] | None, typer.Option(help="Less of these words.")] = None,
     minus_image: Annotated[list[str] | None, typer.Option(help="Less like this picture.")] = None,
     like: Annotated[
@@ -67,6 +71,8 @@ def search(
     from chiasm.retrieval.query import Query
     from chiasm.retrieval.where import parse
 
+    if sound is not None:
+        words = f"{words} {_heard(sound)}"
     given = {
         "words": [words] if words.strip() else [],
         "image": image or [],
@@ -101,6 +107,23 @@ def search(
     _print(hits)
     if html is not None:
         typer.echo(f"{html}  (pictures)")
+
+
+def _heard(sound: Path) -> str:
+    """What is said in a recording, also told to the person who asks."""
+    from chiasm import weights
+    from chiasm.cli.index import SPEECH
+    from chiasm.data.source import printable
+    from chiasm.errors import ChiasmError
+    from chiasm.ingestion.speech import transcribed
+    from chiasm.ingestion.streams import samples
+
+    spans, _ = transcribed([(0.0, samples(sound))], weights.path(SPEECH))
+    heard = " ".join(span.text for span in spans)
+    if not heard:
+        raise ChiasmError(f"{sound}: nobody speaks in it; give another recording, or words")
+    typer.echo(f"heard: {printable(heard, _TEXT)}", err=True)
+    return heard
 
 
 def _weights(told: list[str], given: dict[str, list[str]]) -> dict[tuple[str, int], float]:

@@ -6,17 +6,20 @@ from statistics import fmean
 from typing import Any
 
 from chiasm.evaluation.committed_files import read, table
+from chiasm.evaluation.committed_spoken import speech_block, written_block
 
 WAYS = ("text to picture", "picture to text")
 ARMS = ("taught", "structure off", "untaught")
 
 
 def search_block(root: Path) -> str:
-    """Whatever of the two has been measured."""
+    """Whatever of them has been measured."""
     parts = [
         block(read(path))
         for path, block in (
             (root / "house_embedder/cpu.json", _house),
+            (root / "spoken_embedder/speech.json", speech_block),
+            (root / "spoken_embedder/written.json", written_block),
             (root / "search_answers/mixed.json", _questions),
             *((path, _late) for path in sorted(root.glob("maxsim/*.json"))),
             *((path, _single) for path in sorted(root.glob("single_vectors/*.json"))),

@@ -3,6 +3,7 @@
 import importlib.util
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -54,6 +55,28 @@ def opened(file: File) -> Iterator[Any]:
             yield container
 
 
+def samples(place: Path, most: float = WINDOW) -> np.ndarray:
+    """The sound of a recording or a film, mono at `RATE`, up to about the second `most`.
+
+    Raises:
+        Misuse: no such file, or PyAV is not installed.
+        ChiasmError: not a container that can be read, without sound, or damaged.
+    """
+    if not place.is_file():
+        raise Misuse(f"{place}: no such file; give a recording")
+    file = File(root=place.parent, path=place.name, sha256="", size=place.stat().st_size)
+    try:
+        with opened(file) as container:
+            if not container.streams.audio:
+                raise ChiasmError("holds no sound; give a recording")
+            heard = [part for _, part in windows(container, most)]
+    except ChiasmError as error:
+        raise type(error)(f"{place}: {error}") from None
+    if not heard:
+        raise ChiasmError(f"{place}: holds no sound; give a recording")
+    return np.concatenate(heard)
+
+
 def seconds(container: Any) -> float:
     """How long it says it is; 0 where it says nothing."""
     return (container.duration or 0) / 1e6
@@ -82,6 +105,9 @@ def windows(container: Any, most: float) -> Iterator[tuple[float, np.ndarray]]:
                 begun, held, length = begun + length, [], 0
             if begun + length >= most * RATE:
                 break
+        # What the filter still holds, a few milliseconds.
+        if begun + length:
+            held += [one.to_ndarray()[0] for one in resampler.resample(None)]
     except (FFmpegError, ValueError) as error:
         broken = _said(error)
     if held:

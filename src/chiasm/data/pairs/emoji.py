@@ -40,7 +40,7 @@ def pairs() -> tuple[Pair, ...]:
 
     Left out are variants in skin tone, which differ from each other in nothing that words say.
     """
-    named = _names()
+    named = names()
     art = {design: weights.path(package) for design, package in DESIGNS.items()}
     found: list[Pair] = []
     for key, texts in sorted(named.items()):
@@ -48,7 +48,7 @@ def pairs() -> tuple[Pair, ...]:
             found.append(
                 Pair(
                     id=f"emoji/{design}/{key}",
-                    concept=_concept(key),
+                    concept=concept(key),
                     picture=picture,
                     texts=texts,
                     design=design,
@@ -57,10 +57,10 @@ def pairs() -> tuple[Pair, ...]:
     return tuple(found)
 
 
-def _names(locale: str = "en") -> dict[str, tuple[str, ...]]:
-    """Name and keywords by code points in hexadecimal."""
+def names(locale: str = "en") -> dict[str, tuple[str, ...]]:
+    """Name and keywords by code points in hexadecimal, without the variants in skin tone."""
     root = weights.path(NAMES)
-    names: dict[str, str] = {}
+    called: dict[str, str] = {}
     keywords: dict[str, tuple[str, ...]] = {}
     for part in ("annotations", "annotationsDerived"):
         for found in ElementTree.parse(root / part / f"{locale}.xml").iter("annotation"):
@@ -69,12 +69,12 @@ def _names(locale: str = "en") -> dict[str, tuple[str, ...]]:
             if "↑↑↑" in said or not said:
                 continue
             if found.get("type") == "tts":
-                names[key] = said
+                called[key] = said
             else:
                 keywords[key] = tuple(word.strip() for word in said.split("|"))
     return {
         key: tuple(dict.fromkeys((name, *keywords.get(key, ()))))
-        for key, name in names.items()
+        for key, name in called.items()
         if not _TONES & set(key.split("-"))
     }
 
@@ -101,7 +101,7 @@ def _named_files(folder: Path, suffix: str) -> dict[str, tuple[Path, ...]]:
     return named
 
 
-def _concept(key: str) -> str:
+def concept(key: str) -> str:
     """The base: what stands before the first joiner."""
     codes = key.split("-")
     cut = codes.index("200d") if "200d" in codes else len(codes)
