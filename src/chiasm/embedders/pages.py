@@ -59,8 +59,9 @@ def _text(of: PairLike, turn: int) -> str:
 class Pages:
     """As many pages as there are pairs, of 1 to `most` members that are all of other concepts.
 
-    Pictures and names alternate. Every second page holds the members of the one before it the other
-    way round, so that what is on a page does not say which page it is.
+    Pictures and names alternate. Pages come in twos: the second holds the parts of the first the
+    other way round, so that what is on a page does not say which page it is. A page of one member is the
+    pair of its own number, so that no picture is both asked with and looked for.
     """
 
     most: int = 3
@@ -70,10 +71,14 @@ class Pages:
         made: list[PairLike] = []
         while len(made) < len(pairs):
             draw = random.Random(len(made))
-            first = draw.random() < 0.5
-            held = _members(pairs, draw.randint(1, self.most), draw)
-            made.append(_alternating(held, first))
-            made.append(_alternating(held[::-1], first if len(held) > 1 else not first))
+            count, first = draw.randint(1, self.most), draw.random() < 0.5
+            if count == 1:
+                places = range(len(made), min(len(made) + 2, len(pairs)))
+                made += [Page((pairs[at],), (at % 2 == 0,)) for at in places]
+                continue
+            held = _members(pairs, count, draw)
+            shows = tuple(first == (at % 2 == 0) for at in range(len(held)))
+            made += [Page(held, shows), Page(held[::-1], shows[::-1])]
         return made[: len(pairs)]
 
 
@@ -84,10 +89,6 @@ def _members(pairs: Sequence[PairLike], count: int, draw: random.Random) -> tupl
         if len(found) < count:
             found.setdefault(pairs[at].concept, pairs[at])
     return tuple(found.values())
-
-
-def _alternating(members: tuple[PairLike, ...], first: bool) -> Page:
-    return Page(members, tuple(first == (at % 2 == 0) for at in range(len(members))))
 
 
 @dataclass(frozen=True, kw_only=True)
