@@ -1,6 +1,7 @@
 """Interleaved items: several pictures and names in an order, asked for by their other half."""
 
 import random
+import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -60,8 +61,9 @@ class Pages:
     """As many pages as there are pairs, of 1 to `most` members that are all of other concepts.
 
     Pictures and names alternate. Pages come in twos: the second holds the parts of the first the
-    other way round, so that what is on a page does not say which page it is. A page of one member is the
-    pair of its own number, so that no picture is both asked with and looked for.
+    other way round, so that what is on a page does not say which page it is. A page of one member
+    is the pair of its own number, and the name decides which half is asked with: otherwise another
+    page of that name would hold the same half.
     """
 
     most: int = 3
@@ -74,12 +76,17 @@ class Pages:
             count, first = draw.randint(1, self.most), draw.random() < 0.5
             if count == 1:
                 places = range(len(made), min(len(made) + 2, len(pairs)))
-                made += [Page((pairs[at],), (at % 2 == 0,)) for at in places]
+                made += [Page((pairs[at],), (_asked_with(pairs[at]),)) for at in places]
                 continue
             held = _members(pairs, count, draw)
             shows = tuple(first == (at % 2 == 0) for at in range(len(held)))
             made += [Page(held, shows), Page(held[::-1], shows[::-1])]
         return made[: len(pairs)]
+
+
+def _asked_with(alone: PairLike) -> bool:
+    """Whether its picture is."""
+    return zlib.crc32(alone.texts[0].encode()) % 2 == 0
 
 
 def _members(pairs: Sequence[PairLike], count: int, draw: random.Random) -> tuple[PairLike, ...]:
