@@ -1,6 +1,7 @@
 """Interleaved items: several pictures and names in an order, asked for by their other half."""
 
 import random
+import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -57,10 +58,12 @@ def _text(of: PairLike, turn: int) -> str:
 
 @dataclass(frozen=True, kw_only=True)
 class Pages:
-    """As many pages as there are pairs, of 1 to `most` members that are all of other concepts.
+    """As many pages as there are pairs, of 1 to `most` members of other concepts and names.
 
-    Pictures and names alternate. Every second page holds the members of the one before it the other
-    way round, so that what is on a page does not say which page it is.
+    Pictures and names alternate. Pages come in twos: the second holds the parts of the first the
+    other way round, so that what is on a page does not say which page it is. A page of one member
+    is the pair of its own number. Pages of the same names are asked for by the same halves:
+    otherwise what is asked with would stand in a document that is right.
     """
 
     most: int = 3
@@ -70,24 +73,32 @@ class Pages:
         made: list[PairLike] = []
         while len(made) < len(pairs):
             draw = random.Random(len(made))
-            first = draw.random() < 0.5
-            held = _members(pairs, draw.randint(1, self.most), draw)
-            made.append(_alternating(held, first))
-            made.append(_alternating(held[::-1], first if len(held) > 1 else not first))
+            count = draw.randint(1, self.most)
+            held = _members(pairs, count, draw)
+            own = pairs[len(made) : len(made) + 2]
+            two = [held, held[::-1]] if count > 1 else [(pair,) for pair in own]
+            made += [Page(members, _asked(members)) for members in two]
         return made[: len(pairs)]
 
 
+def _asked(members: tuple[PairLike, ...]) -> tuple[bool, ...]:
+    """Every second member, decided by the names; the same members whichever way round they are."""
+    names = [member.texts[0] for member in members]
+    ordered = min(names, names[::-1])
+    first = zlib.crc32(" | ".join(ordered).encode()) % 2
+    shows = tuple(at % 2 == first for at in range(len(members)))
+    return shows if names == ordered else shows[::-1]
+
+
 def _members(pairs: Sequence[PairLike], count: int, draw: random.Random) -> tuple[PairLike, ...]:
-    """Of other concepts; fewer where the pairs have fewer."""
-    found: dict[str, PairLike] = {}
+    """So many, or fewer where the pairs have fewer."""
+    found: list[PairLike] = []
     for at in draw.sample(range(len(pairs)), min(len(pairs), 8 * count)):
-        if len(found) < count:
-            found.setdefault(pairs[at].concept, pairs[at])
-    return tuple(found.values())
-
-
-def _alternating(members: tuple[PairLike, ...], first: bool) -> Page:
-    return Page(members, tuple(first == (at % 2 == 0) for at in range(len(members))))
+        pair = pairs[at]
+        known = {one.concept for one in found}, {one.texts[0] for one in found}
+        if len(found) < count and pair.concept not in known[0] and pair.texts[0] not in known[1]:
+            found.append(pair)
+    return tuple(found)
 
 
 @dataclass(frozen=True, kw_only=True)
