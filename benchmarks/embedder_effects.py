@@ -125,7 +125,6 @@ def effects() -> list[Effect]:
     structure, gram, unite = of["structure"], of["gram"], of["unite"]
     clamr, mined, tiir, gap = of["clamr"], of["mm-embed"], of["tiir"], of["cross-the-gap"]
     uniir = of["uniir"]
-    untold = tuple(replace(task, instruction="") for task in uniir.batches.tasks)
     [output] = uniir.outputs
     fused = replace(
         uniir,
@@ -204,20 +203,6 @@ def effects() -> list[Effect]:
             data="scenes-captions",
             samples=2_400,
             taught=600,
-            asked=200,
-        ),
-        Effect(
-            slug="uniir",
-            name="instructions",
-            baseline=replace(uniir, batches=replace(uniir.batches, tasks=untold)),
-            measure=wrong_kind,
-            metric="share of best documents of the wrong modality",
-            better="lower",
-            differs="queries begin with an instruction of their task",
-            claim="without instructions more hits are of the wrong modality",
-            data="scenes-captions",
-            samples=6_400,
-            taught=4_000,
             asked=200,
         ),
         Effect(
