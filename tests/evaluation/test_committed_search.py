@@ -60,37 +60,6 @@ def test_both_tables(tmp_path: Path) -> None:
     assert "refused 1 of 2 questions" in said
 
 
-def test_speed(tmp_path: Path) -> None:
-    who = {"command": "python x.py", "machine": "a machine"}
-    row = {"name": "exact", "seconds": 0.0125, "times_faster": 3.5, "recall": 1.0}
-    told = {
-        "maxsim/m.json": {
-            "setting": {"asked": 7, "documents": 4321, "tokens": 11, "width": 13},
-            "megabytes": {"float32": 327.7, "int8": 83.2},
-            "lists_megabytes": 2.2,
-            "engines": [
-                {"name": "disk engine", "disk_megabytes": 182.2},
-                {"name": "memory engine", "disk_megabytes": 0.0},
-            ],
-            "rows": [row],
-        },
-        "single_vectors/m.json": {
-            "setting": {"rows": 100_000},
-            "rows": [row | {"seconds": 0.007}, row | {"seconds": 0.0084}],
-            "ratio": 1.2,
-        },
-    }
-    for name, record in told.items():
-        path = tmp_path / name
-        path.parent.mkdir(parents=True)
-        path.write_text(json.dumps(who | record))
-    said = search_block(tmp_path)
-    assert "| exact | 12.5 | 3.50 | 1.000 |" in said
-    assert "float32 328 MB, int8 83 MB" in said and "disk engine 182 MB." in said
-    assert "memory engine" not in said
-    assert "8.4 ms a query through chiasm, 7.0 ms by LanceDB called directly (1.20 times)" in said
-
-
 def test_speech_and_other_languages(tmp_path: Path) -> None:
     def heard(value: float) -> dict:
         return {

@@ -1,4 +1,4 @@
-"""The README's tables of search: the house embedder, questions to a folder of every kind, speed."""
+"""The README's tables of search: the house embedder, questions to a folder of every kind."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -21,8 +21,6 @@ def search_block(root: Path) -> str:
             (root / "spoken_embedder/speech.json", speech_block),
             (root / "spoken_embedder/written.json", written_block),
             (root / "search_answers/mixed.json", _questions),
-            *((path, _late) for path in sorted(root.glob("maxsim/*.json"))),
-            *((path, _single) for path in sorted(root.glob("single_vectors/*.json"))),
         )
         if path.is_file()
     ]
@@ -84,43 +82,6 @@ def _questions(found: Mapping[str, Any]) -> str:
         f"that no file answers."
     )
     return f"{told} `{found['command']}` on {found['machine']}.\n\n{table(head, lines)}"
-
-
-def _late(found: Mapping[str, Any]) -> str:
-    setting, bytes_ = found["setting"], found["megabytes"]
-    head = ("late interaction", "ms a query", "times NumPy", "recall@10")
-    lines = [
-        (
-            row["name"],
-            f"{1e3 * row['seconds']:.1f}",
-            f"{row['times_faster']:.2f}",
-            f"{row['recall']:.3f}",
-        )
-        for row in found["rows"]
-    ]
-    told = (
-        f"MaxSim of {setting['asked']} query vectors with {setting['documents']:,} documents of "
-        f"{setting['tokens']} vectors, {setting['width']} wide, in turns, medians. Exact scores "
-        f"rank every engine's candidates. Vectors in memory: "
-        f"{', '.join(f'{name} {one:.0f} MB' for name, one in bytes_.items())}; the lists that lead "
-        f"to candidates {found['lists_megabytes']:.1f} MB; on disk: "
-        f"{', '.join(_disk(one) for one in found['engines'] if one['disk_megabytes'])}."
-    )
-    return f"{told} `{found['command']}` on {found['machine']}.\n\n{table(head, lines)}"
-
-
-def _disk(engine: Mapping[str, Any]) -> str:
-    return f"{engine['name']} {engine['disk_megabytes']:.0f} MB"
-
-
-def _single(found: Mapping[str, Any]) -> str:
-    own, theirs = found["rows"][1], found["rows"][0]
-    return (
-        f"One vector each: {found['setting']['rows']:,} rows, {1e3 * own['seconds']:.1f} ms a "
-        f"query through chiasm, {1e3 * theirs['seconds']:.1f} ms by LanceDB called directly "
-        f"({found['ratio']:.2f} times), recall {own['recall']:.3f} both. `{found['command']}` on "
-        f"{found['machine']}."
-    )
 
 
 def _share(of: Mapping[str, Any]) -> str:
