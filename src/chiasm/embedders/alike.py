@@ -16,16 +16,16 @@ def together(queries: Sequence[Told], documents: Sequence[Told]) -> Bool[Tensor,
     the last query have none.
     """
     count = len(queries)
-    names = _numbers([name for name, _ in (*queries, *documents)])
-    made = _numbers([one for _, one in documents])
-    asked = _numbers([one for _, one in queries])
+    names = numbered([name for name, _ in (*queries, *documents)])
+    made = numbered([one for _, one in documents])
+    asked = numbered([one for _, one in queries])
     found = names[:count, None] == names[count:]
     found |= made[:count, None] == made
     found[:, :count] |= asked[:, None] == asked
     return found
 
 
-def _numbers(keys: Sequence[Hashable]) -> Int[Tensor, " key"]:
+def numbered(keys: Sequence[Hashable]) -> Int[Tensor, " key"]:
     """Equal keys have equal numbers."""
     known: dict[Hashable, int] = {}
     return torch.tensor([known.setdefault(key, len(known)) for key in keys])
