@@ -92,3 +92,32 @@ def test_speech_and_other_languages(tmp_path: Path) -> None:
     assert "| en | from picture | 23 | 25.0 | 25.0 | 25.0 (25.0 to 75.0) |  | 100.0 | 2.0 |" in said
     assert "English captions: 87.5." in said
     assert "| fr | to picture | 31 | 50.0 | 50.0 | 50.0 (25.0 to 75.0) | 25.0 | 2.0 |" in said
+
+
+def test_embedders_side_by_side(tmp_path: Path) -> None:
+    def asked(task: str, share: float) -> dict:
+        depth = {"recall": share, "low": 0.25, "high": 0.75, "chance": 0.02}
+        recalls = [{"depth": k, **depth} for k in (1, 5, 10)]
+        speed = {"bytes_per_document": 1536.0, "index_ms": 2.25, "query_ms": 1.5}
+        return {"task": task, "recalls": recalls, **speed}
+
+    record = {
+        "command": "chiasm compare a b",
+        "machine": "a machine",
+        "scale": "nano",
+        "data": "stamps",
+        "budget": {"samples": 3200},
+        "pairs_taught": 1_234,
+        "pairs_asked": 170,
+        "systems": [
+            {"system": "a", "judged": [asked("to text", 0.5), asked("to picture", 0.75)]},
+            {"system": "b", "judged": [asked("to text", 0.25)]},
+        ],
+    }
+    path = tmp_path / "embedders/stamps.json"
+    path.parent.mkdir()
+    path.write_text(json.dumps(record))
+    said = search_block(tmp_path)
+    assert "| `a` | to text | 50.0 | 50.0 | 50.0 (25.0 to 75.0) | 1,536 | 2.2 | 1.5 |" in said
+    assert "|  | to picture | 75.0 |" in said
+    assert said.count("| chance |") == 2 and "3,200 samples of 1,234 stamps" in said

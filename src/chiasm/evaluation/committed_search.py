@@ -5,6 +5,7 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any
 
+from chiasm.evaluation.committed_embedders import embedders_block
 from chiasm.evaluation.committed_files import read, table
 from chiasm.evaluation.committed_spoken import speech_block, written_block
 
@@ -20,6 +21,7 @@ def search_block(root: Path) -> str:
             (root / "house_embedder/cpu.json", _house),
             (root / "spoken_embedder/speech.json", speech_block),
             (root / "spoken_embedder/written.json", written_block),
+            (root / "embedders/stamps.json", embedders_block),
             (root / "search_answers/mixed.json", _questions),
         )
         if path.is_file()
