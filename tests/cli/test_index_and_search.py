@@ -107,7 +107,7 @@ def test_the_summary_as_json(indexed):
 def test_search_prints_where_it_stands(chiasm, library):
     code, out, err = chiasm("search", library, "what heats the house", "-k", 2)
     first, text, *_ = lines(out)
-    assert (code, err) == (0, "") and first.startswith(" 1. pumps.txt, line 1  0.0")
+    assert (code, err) == (0, "") and first.startswith(" 1. pumps.txt, line 1  0.2500")
     assert first.endswith("[text] pumps") and text.strip().startswith("The heating pump")
 
 

@@ -123,10 +123,10 @@ def test_images_may_be_listed_in_any_order_and_shared(slug):
 
 
 def reads_any_features(answers: Answers) -> bool:
-    """Whether the connector takes features of any width and any number, not ids of codes or
+    """Whether connector and fusion take features of any width and any number, not ids of codes or
     several layers.
     """
-    if not looks(answers) or answers.encoder.width == 1:
+    if not looks(answers) or answers.encoder.width == 1 or hasattr(answers.fusion, "features"):
         return False
     try:
         with torch.device("meta"):
