@@ -111,10 +111,8 @@ EXPLAINED: Mapping[tuple[str, str], str] = {
     ("uni-moe", "peft"): "LoRA tunes the mixture; its experts were full feed-forwards before",
     ("browse-concentrate", "peft"): "queries and values of the host learn there, all of it here",
     ("idefics2", "peft"): "its stages here are LLaVA-1.5's; the paper adapts the host by DoRA",
-    (
-        "linear-clip-vizwiz",
-        "arch",
-    ): "the layers that join stand behind the host's last, in its room",
+    ("linear-clip-vizwiz", "arch"): "the layers that join stand behind the host's last one",
+    ("linear-clip-vizwiz", "tok"): "CLIP's class token is its feature; no token is saved by it",
     ("v1-revisit", "tok"): "its host's own merging of 2 x 2 patches is not tagged",
     ("v2pe", "tok"): "its host family's projector reads 2 x 2 patches at a time; V2PE drops none",
     (
