@@ -16,6 +16,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 from recording import recorded
 
@@ -48,7 +49,7 @@ def outcomes(reader: Extractive) -> list[Outcome]:
     parts = [
         (one["title"], sentence)
         for one in documents
-        for passage in cut(_unit(one))
+        for passage in cut(unit(one))
         for sentence in sentences(passage.text)
     ]
     asked = [
@@ -65,7 +66,8 @@ def outcomes(reader: Extractive) -> list[Outcome]:
     return found
 
 
-def _unit(one: dict[str, str]) -> Unit:
+def unit(one: dict[str, str]) -> Unit:
+    """A document of `answer_questions.json`, whole."""
     return Unit(
         id=one["path"],
         path=one["path"],
@@ -110,15 +112,12 @@ def judged(of: list[Outcome], threshold: float) -> dict[str, object]:
         ),
         "all good": (sum(one.good(threshold) for one in of), len(of)),
     }
-    return {
-        name: {
-            "count": count,
-            "of": total,
-            "share": count / total,
-            "interval": wilson(count, total),
-        }
-        for name, (count, total) in counts.items()
-    }
+    return {name: share(count, total) for name, (count, total) in counts.items()}
+
+
+def share(count: int, of: int) -> dict[str, Any]:
+    """So many of so many, with the interval."""
+    return {"count": count, "of": of, "share": count / of, "interval": wilson(count, of)}
 
 
 def main() -> int:

@@ -16,23 +16,21 @@ import json
 import random
 import sys
 from collections import defaultdict
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import torch
-from answer_threshold import best_threshold
-from PIL import Image
+from answer_threshold import best_threshold, share, unit
 from recording import recorded
 
 from chiasm.answering.passages import cut
 from chiasm.answering.readers.extractive import PICTURE_THRESHOLD, Extractive
 from chiasm.data import pairs
-from chiasm.data.example import Drawing
 from chiasm.data.media import read_image
 from chiasm.data.pairs import Pair, split_of
+from chiasm.data.views import picture
 from chiasm.embedders.house import House
-from chiasm.evaluation.interval import wilson
 from chiasm.library.searching import DEEP, FLAT, rankings
 from chiasm.library.vectors import Vectors
 from chiasm.retrieval import Item
@@ -67,11 +65,6 @@ class Outcome:
         return int(self.own > max(self.other, threshold)) + int(self.other < threshold)
 
 
-def picture(of: Pair) -> Image.Image:
-    held = of.picture
-    return held.draw() if isinstance(held, Drawing) else read_image(held)
-
-
 def assembled(seed: int) -> tuple[list[Unit], list[Asked]]:
     described = json.loads((HERE / "picture_questions.json").read_text(encoding="utf-8"))
     texts = json.loads((HERE / "answer_questions.json").read_text(encoding="utf-8"))
@@ -88,23 +81,9 @@ def assembled(seed: int) -> tuple[list[Unit], list[Asked]]:
     units = [_pictured(every[one]) for one in ids]
     asked = [Asked(said, frozenset({one}), one.split("/")[0]) for one, said in described]
     for one in texts:
-        whole = Unit(
-            id=one["path"],
-            path=one["path"],
-            file="",
-            kind=Kind.TEXT,
-            title=one["title"],
-            text=one["text"],
-        )
+        whole = unit(one)
         units += [
-            Unit(
-                id=f"{whole.id}#{number}",
-                path=whole.path,
-                file="",
-                kind=Kind.TEXT,
-                title=whole.title,
-                text=passage.text,
-            )
+            replace(whole, id=f"{whole.id}#{number}", text=passage.text)
             for number, passage in enumerate(cut(whole))
         ]
         asked += [Asked(said, frozenset({whole.path}), "text") for said, _ in one["questions"]]
@@ -114,7 +93,7 @@ def assembled(seed: int) -> tuple[list[Unit], list[Asked]]:
 
 def _pictured(of: Pair) -> Unit:
     kept = io.BytesIO()
-    picture(of).convert("RGB").save(kept, "PNG")
+    picture(of.picture).convert("RGB").save(kept, "PNG")
     title = of.id.rsplit("/", 1)[-1].replace("_", " ").replace("-", " ")
     return Unit(
         id=of.id, path=of.id, file=of.id, kind=Kind.IMAGE, title=title, picture=kept.getvalue()
@@ -125,32 +104,27 @@ def fused(units: list[Unit], asked: list[Asked], vectors: Vectors) -> dict[str, 
     """Recall@5 by kind of question for each k."""
     store = Listed()
     store.put(vectors.rows(units))
-    paths = {unit.id: unit.path for unit in units}
+    paths = {one.id: one.path for one in units}
     hits: dict[int, dict[str, list[bool]]] = {k: defaultdict(list) for k in CONSTANTS}
     for one in asked:
         if not one.sources:
             continue
         query = Query(parts=(Part(item=Item(text=one.question)),), k=K)
-        lists = [[id_ for id_, _ in found] for found in _ranked(store, vectors, query)]
+        ranked = rankings(store, vectors, query, DEEP).values()
+        lists = [[id_ for id_, _ in found] for found in ranked]
         for k, found in hits.items():
             places = dict.fromkeys(paths[id_] for id_, _ in reciprocal(lists, k=k))
             found[one.kind].append(bool(one.sources & set(list(places)[:K])))
     return {
-        f"k = {k}": {kind: _share(sum(own), len(own)) for kind, own in found.items()}
+        f"k = {k}": {kind: share(sum(own), len(own)) for kind, own in found.items()}
         for k, found in hits.items()
     }
-
-
-def _ranked(store: Listed, vectors: Vectors, query: Query) -> list[list[tuple[str, float]]]:
-    return list(rankings(store, vectors, query, DEEP).values())
 
 
 def likenesses(reader: Extractive, units: list[Unit], asked: list[Asked]) -> torch.Tensor:
     """`[question, picture]`"""
     shown = [
-        (unit.title, read_image(io.BytesIO(unit.picture)))
-        for unit in units
-        if unit.picture is not None
+        (one.title, read_image(io.BytesIO(one.picture))) for one in units if one.picture is not None
     ]
     return reader.likeness([one.question for one in asked], shown)
 
@@ -160,15 +134,11 @@ def _best(of: list[Outcome]) -> float:
     return best_threshold(fits, lambda threshold: sum(one.good(threshold) for one in of))
 
 
-def _share(count: int, of: int) -> dict[str, Any]:
-    return {"count": count, "of": of, "share": count / of, "interval": wilson(count, of)}
-
-
 def judged(of: list[Outcome], missing: list[float], threshold: float) -> dict[str, Any]:
     return {
-        "right": _share(sum(one.own > max(one.other, threshold) for one in of), len(of)),
-        "refused without its picture": _share(sum(one.other < threshold for one in of), len(of)),
-        "refused, questions for texts": _share(
+        "right": share(sum(one.own > max(one.other, threshold) for one in of), len(of)),
+        "refused without its picture": share(sum(one.other < threshold for one in of), len(of)),
+        "refused, questions for texts": share(
             sum(fit < threshold for fit in missing), len(missing)
         ),
     }

@@ -8,9 +8,8 @@ from PIL import Image, ImageOps
 from safetensors.torch import load_file, save_file
 
 from chiasm.data import pairs
-from chiasm.data.example import Drawing
-from chiasm.data.media import read_image
 from chiasm.data.pairs import Pair
+from chiasm.data.views import picture
 from chiasm.embedders import house
 
 VIEWS = 2
@@ -25,9 +24,8 @@ def encoded(path: Path) -> tuple[tuple[Pair, ...], torch.Tensor]:
     if not path.is_file():
         encoder, found, batch = house.picture_encoder(), [], []
         for at, pair in enumerate(every):
-            held, draw = pair.picture, random.Random(at)
-            picture = held.draw() if isinstance(held, Drawing) else read_image(held)
-            batch += [picture, *(varied(picture, draw) for _ in range(VIEWS - 1))]
+            shown, draw = picture(pair.picture), random.Random(at)
+            batch += [shown, *(varied(shown, draw) for _ in range(VIEWS - 1))]
             if len(batch) >= house.BATCH or at == len(every) - 1:
                 found.append(house.features(encoder, batch))
                 batch = []
@@ -38,23 +36,21 @@ def encoded(path: Path) -> tuple[tuple[Pair, ...], torch.Tensor]:
     return every, load_file(path)["features"].float().view(len(every), VIEWS, -1)
 
 
-def varied(picture: Image.Image, draw: random.Random) -> Image.Image:
+def varied(shown: Image.Image, draw: random.Random) -> Image.Image:
     """Mirrored or not, cropped or set back, turned a little."""
-    ground = picture.getpixel((0, 0))
+    ground = shown.getpixel((0, 0))
     if draw.random() < 0.5:
-        picture = ImageOps.mirror(picture)
-    width, height = picture.size
+        shown = ImageOps.mirror(shown)
+    width, height = shown.size
     scale = draw.uniform(0.75, 1.3)
     if scale < 1:
         across, down = int(width * scale), int(height * scale)
         left, top = draw.randint(0, width - across), draw.randint(0, height - down)
-        picture = picture.crop((left, top, left + across, top + down))
+        shown = shown.crop((left, top, left + across, top + down))
     else:
         page = Image.new("RGB", (int(width * scale), int(height * scale)), ground)
         page.paste(
-            picture, (draw.randint(0, page.width - width), draw.randint(0, page.height - height))
+            shown, (draw.randint(0, page.width - width), draw.randint(0, page.height - height))
         )
-        picture = page
-    return picture.rotate(
-        draw.uniform(-12, 12), fillcolor=ground, resample=Image.Resampling.BILINEAR
-    )
+        shown = page
+    return shown.rotate(draw.uniform(-12, 12), fillcolor=ground, resample=Image.Resampling.BILINEAR)

@@ -9,8 +9,8 @@ from PIL import Image
 
 from chiasm import weights
 from chiasm.data import pairs
-from chiasm.data.example import Drawing
 from chiasm.data.media import read_image
+from chiasm.data.views import picture
 from chiasm.embedders import house
 from chiasm.embedders.house import House
 from chiasm.errors import ChiasmError, Misuse
@@ -62,10 +62,7 @@ def test_held_out_emoji_are_found_far_above_chance(embedder: House) -> None:
     """67 concepts that were not taught; by chance a twentieth of them would be found."""
     held = [pair for pair in pairs.load("emoji", "test") if pair.design == "twemoji"]
     held = list({pair.concept: pair for pair in held}.values())[:67]
-    drawn = [
-        pair.picture.draw() if isinstance(pair.picture, Drawing) else read_image(pair.picture)
-        for pair in held
-    ]
+    drawn = [picture(pair.picture) for pair in held]
     shown = embedder.embed([Item(image=one) for one in drawn], role=Role.DOCUMENT)
     asked = embedder.embed([Item(text=pair.texts[0]) for pair in held], role=Role.QUERY)
     best = similarity(asked, shown).topk(3).indices

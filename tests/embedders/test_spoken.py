@@ -9,9 +9,8 @@ import torch
 from torch.nn import functional as F
 
 from chiasm import weights
-from chiasm.data.example import Drawing
-from chiasm.data.media import read_image
 from chiasm.data.pairs import Pair, split_of, stamps
+from chiasm.data.views import picture
 from chiasm.embedders import foreign, spoken
 from chiasm.embedders.foreign import Foreign
 from chiasm.embedders.grams import Grams, row_numbers
@@ -54,11 +53,8 @@ def held() -> list[Pair]:
 
 @pytest.fixture(scope="module")
 def seen(held: list[Pair]) -> torch.Tensor:
-    drawn = [
-        pair.picture.draw() if isinstance(pair.picture, Drawing) else read_image(pair.picture)
-        for pair in held
-    ]
-    items = [Item(image=picture) for picture in drawn]
+    drawn = [picture(pair.picture) for pair in held]
+    items = [Item(image=one) for one in drawn]
     return House.open().embed(items, role=Role.DOCUMENT).unit()
 
 

@@ -7,7 +7,7 @@ import numpy as np
 
 from chiasm.errors import Misuse
 from chiasm.library.function_words import telling
-from chiasm.library.reranking.reranker import Reranker
+from chiasm.library.reranking.reranker import Reranker, first_reranked
 from chiasm.library.vectors import Vectors
 from chiasm.retrieval.embedder import Role
 from chiasm.retrieval.query import Query
@@ -50,9 +50,7 @@ def search(
         for one, score in chosen
         if one in units
     ]
-    if reranker is not None:
-        hits = [*reranker.rerank(query, hits[:rerank]), *hits[rerank:]]
-    return hits[: query.k]
+    return hits[: query.k] if reranker is None else first_reranked(reranker, query, hits, rerank)
 
 
 def rankings(store: Store, vectors: Vectors, query: Query, deep: int) -> dict[str, list[Found]]:

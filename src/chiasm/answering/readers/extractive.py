@@ -6,7 +6,7 @@ nothing fits well enough.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import singledispatchmethod
+from functools import cached_property, singledispatchmethod
 from io import BytesIO
 
 from jaxtyping import Float
@@ -93,16 +93,20 @@ class Extractive:
         seen = self.embedder.embed([Item(image=one) for _, one in shown], role=Role.DOCUMENT)
         return similarity(asked, titles) + similarity(asked, seen)
 
+    @cached_property
+    def _looks(self) -> bool:
+        return looks(self.embedder)
+
     def _seen(self, request: Read, pictures: Mapping[str, bytes]) -> str:
         """The title of the picture without words that fits best."""
         bare = [
-            (number, one.title, read_image(BytesIO(pictures[one.picture])))
+            (number, one.title, one.picture)
             for number, one in enumerate(request.evidence, 1)
             if one.picture is not None and one.title.strip() and one.quote == one.title
         ]
-        if not bare or not looks(self.embedder):
+        if not bare or not self._looks:
             return REFUSAL
-        shown = [(title, picture) for _, title, picture in bare]
+        shown = [(title, read_image(BytesIO(pictures[digest]))) for _, title, digest in bare]
         fits = self.likeness([request.question], shown)[0].tolist()
         number, title, _ = bare[fits.index(max(fits))]
         return f"{title} [{number}]" if max(fits) >= self.picture_threshold else REFUSAL

@@ -25,8 +25,8 @@ class ByPassages:
         worded = iter(sorted(best, key=lambda place: (-best[place], place)))
         score = max(best.values(), default=0.0)
         ranked: list[tuple[str, float]] = []
-        for place, one in enumerate(candidates):
+        for place in range(len(candidates)):
             found = next(worded) if place in best else place
             score = best.get(found, score)
-            ranked.append((candidates[found].unit.id if place in best else one.unit.id, score))
+            ranked.append((candidates[found].unit.id, score))
         desk.rank("reranked", ranked)

@@ -35,6 +35,11 @@ def reordered(
     return sorted(new, key=lambda hit: -hit.score)
 
 
+def first_reranked(reranker: Reranker, query: Query, hits: Sequence[Hit], count: int) -> list[Hit]:
+    """The query's k of the hits, the first `count` in the reranker's order before the others."""
+    return [*reranker.rerank(query, hits[:count]), *hits[count:]][: query.k]
+
+
 def asked(query: Query) -> str:
     """The words of a query, which is all that rerankers read of it.
 

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 from fastapi import APIRouter
 
+from chiasm.library.reranking.reranker import first_reranked
 from chiasm.retrieval.unit import Hit
 from chiasm.serving.composing import composed
 from chiasm.serving.refusal import STATUSES
@@ -35,8 +36,7 @@ def router(services: Services) -> APIRouter:
             if reranks is None:
                 return library.search(query)
             hits = library.search(replace(query, k=max(query.k, asked.rerank)))
-            first = reranks.reranker.rerank(query, hits[: asked.rerank])
-            return [*first, *hits[asked.rerank :]][: query.k]
+            return first_reranked(reranks.reranker, query, hits, asked.rerank)
 
         hits = await services.worker.run(found)
         return SearchResponse(
