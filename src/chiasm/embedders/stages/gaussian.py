@@ -15,16 +15,20 @@ class MeanAndDeviation:
     """[mean; log sigma], `out` numbers each.
 
     mean = LN(W m + sigmoid(V a)) at length one, log sigma = W' m + V' a': m is the tokens' mean, a
-    and a' are reads by a two-layer tanh attention, one each.
+    and a' are reads by a two-layer tanh attention, one each. `start` is the bias of W' at first:
+    unit vectors under draws as wide as one a number are told apart by nothing, and towers that
+    nobody taught then learn that nothing matches.
     """
 
     out: int
+    start: float | None = None
+    """None: as a linear layer's bias begins, which draws widely."""
 
     def width(self, width: int) -> int:
         return 2 * self.out
 
     def build(self, width: int) -> nn.Module:
-        return _MeanAndDeviation(width, self.out)
+        return _MeanAndDeviation(width, self)
 
 
 class AttentionPool(nn.Module):
@@ -44,11 +48,14 @@ class AttentionPool(nn.Module):
 
 
 class _MeanAndDeviation(nn.Module):
-    def __init__(self, width: int, out: int) -> None:
+    def __init__(self, width: int, config: MeanAndDeviation) -> None:
         super().__init__()
+        out = config.out
         self.mean, self.deviation = nn.Linear(width, out), nn.Linear(width, out)
         self.mean_read, self.deviation_read = AttentionPool(width, out), AttentionPool(width, out)
         self.norm = nn.LayerNorm(out)
+        if config.start is not None:
+            nn.init.constant_(self.deviation.bias, config.start)
 
     def forward(self, states: States) -> States:
         pooled = mean_over(states.tokens, states.valid)
