@@ -34,7 +34,7 @@ def test_compare_teaches_judges_and_reports(chiasm, tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (("train", "align", "--samples", 5, "--resume"), "--resume"),
+        (("train", "align", "--samples", 5, "--set", "a=1"), "--set"),
         (("train", "align", "--samples", 5, "--data", "nothing"), "nothing"),
         (("train", "align", "--samples", 5, "--scale", "paper"), "paper"),
         (("compare", "align", "align", "--data", "scenes-captions", "--samples", 5), "twice"),

@@ -82,7 +82,7 @@ def teacher(embedder: BuiltEmbedder, out: Any, count: int = COUNT) -> Teacher:
 def taken(embedder: BuiltEmbedder, out: Any, stage: int = 0) -> Taken:
     """The first batch of a stage, without mined negatives."""
     own = teacher(embedder, out)
-    return next(own._batches(stage, embedder.model.answers.teaching.stages[stage], None))
+    return next(own._batches(stage, embedder.model.answers.teaching.stages[stage], 0, None))
 
 
 def losses(embedder: BuiltEmbedder, batch: Taken) -> dict[str, torch.Tensor]:

@@ -62,7 +62,7 @@ def train(
         from chiasm.embedders.running import teach
         from chiasm.errors import Misuse
 
-        given = {"--resume": resume, "--set": settings, "--accumulate": accumulate > 1}
+        given = {"--set": settings, "--accumulate": accumulate > 1}
         for option, value in given.items():
             if value:
                 raise Misuse(f"{slug} is an embedder, which {option} is not for; leave it out")
@@ -76,6 +76,8 @@ def train(
             batch=batch,
             threads=threads,
             device=device,
+            resume=resume,
+            checkpoint_steps=checkpoint_steps,
         )
         typer.echo(f"{folder} is ready: chiasm.embedders.folder.open_folder opens it")
         return

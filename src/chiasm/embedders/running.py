@@ -1,7 +1,9 @@
 """A whole run: from an embedder's values and pairs to a folder that opens again."""
 
+import hashlib
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -9,13 +11,16 @@ from chiasm.embedders.building import prepare
 from chiasm.embedders.folder import save
 from chiasm.embedders.pairs import PairLike, pairs_named
 from chiasm.embedders.remembered import all_read
-from chiasm.embedders.teaching import Teacher
-from chiasm.errors import Misuse
+from chiasm.embedders.teaching import MINED, Teacher
+from chiasm.errors import ChiasmError, Misuse
 from chiasm.spec import Scale, scale_named
 from chiasm.spec.embedder import EmbedderSystem, embedder_system
 from chiasm.training.budget import Budget
 from chiasm.training.display import Display, default
+from chiasm.training.interrupt import Interrupted
+from chiasm.training.record import abandon, claimed, finished, write
 from chiasm.training.run import device_named
+from chiasm.training.state import forget
 
 
 def teach(
@@ -29,44 +34,90 @@ def teach(
     batch: int | None = None,
     threads: int | None = None,
     device: str = "auto",
+    resume: bool = False,
+    checkpoint_steps: int = 1000,
     display: Display | None = None,
 ) -> Path:
     """Teach an embedder and leave a folder that `chiasm.embedders.folder.open_folder` opens.
 
+    With `resume`, a run that was stopped or killed goes on (see `Teacher.run`); a finished one is
+    left as it is.
+
     Raises:
-        Misuse: the paper scale, a folder that holds something, or unknown data.
+        Misuse: the paper scale, a folder that holds something, a resumed run that was begun with
+            other settings, or unknown data.
+        Interrupted: after SIGINT or SIGTERM.
     """
     chosen = embedder_system(system) if isinstance(system, str) else system
     size, out = scale_named(str(scale)), Path(out)
+    display = default() if display is None else display
     if size is Scale.PAPER:
         raise Misuse("the paper scale is for counting; teach at nano or smol")
-    if out.exists() and (not out.is_dir() or any(out.iterdir())):
-        raise Misuse(f"{out} is not empty; choose another --out, or remove it")
     if threads is not None:
         torch.set_num_threads(threads)
-    named = pairs if isinstance(pairs, str) else None
     held = all_read(pairs_named(pairs, "train")) if isinstance(pairs, str) else pairs
-    texts = [text for pair in held for text in pair.texts]
-    answers = chosen.at(size)
-    texts += [task.instruction for task in answers.batches.tasks]
-    embedder = prepare(answers, texts, seed, device_named(device))
-    teacher = Teacher(
-        embedder=embedder,
-        pairs=held,
-        budget=budget,
-        out=out,
-        seed=seed,
-        batch=batch,
-        display=default() if display is None else display,
-    )
-    teacher.run()
-    told = {
-        "data": named,
+    settings = {
+        "system": chosen.slug,
+        "scale": size.value,
+        "data": pairs if isinstance(pairs, str) else None,
+        "data_sha256": _digest(held),
         "pairs": len(held),
-        "budget": budget.entries(),
         "seed": seed,
-        "steps": teacher.steps,
-        "samples": teacher.samples,
-        "seconds": teacher.seconds,
+        "budget": budget.entries(),
+        "batch": batch,
     }
-    return save(embedder, out, slug=chosen.slug, scale=size.value, extra=told)
+    with claimed(out):
+        if finished(out, settings, resume, display):
+            return out
+        texts = [text for pair in held for text in pair.texts]
+        answers = chosen.at(size)
+        texts += [task.instruction for task in answers.batches.tasks]
+        embedder = prepare(answers, texts, seed, device_named(device))
+        teacher = Teacher(
+            embedder=embedder,
+            pairs=held,
+            budget=budget,
+            out=out,
+            seed=seed,
+            batch=batch,
+            display=display,
+            checkpoint_steps=checkpoint_steps,
+        )
+        write(out, {"settings": settings})
+        try:
+            teacher.run()
+        except Interrupted:
+            _export(teacher, settings)
+            raise
+        except ChiasmError:
+            if teacher.position.step == 0:
+                abandon(out)
+            raise
+        taught = _export(teacher, settings)
+        write(out, {"settings": settings, "result": taught})
+        forget(out)
+        for path in out.glob(MINED.format("*")):
+            path.unlink()
+    return out
+
+
+def _export(teacher: Teacher, settings: dict[str, Any]) -> dict[str, Any]:
+    """The embedder as it is now, as a folder that says what it was taught; returns that."""
+    end = teacher.position
+    taught = {"steps": end.step, "samples": end.samples, "seconds": end.seconds}
+    save(
+        teacher.embedder,
+        teacher.out,
+        slug=settings["system"],
+        scale=settings["scale"],
+        extra=settings | taught,
+    )
+    return taught
+
+
+def _digest(pairs: Sequence[PairLike]) -> str:
+    """SHA-256 of what the pairs are called and what is said of them."""
+    sha = hashlib.sha256()
+    for pair in pairs:
+        sha.update(repr((pair.id, pair.concept, pair.texts)).encode(errors="surrogatepass"))
+    return sha.hexdigest()

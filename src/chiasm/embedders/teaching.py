@@ -3,7 +3,7 @@
 import math
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,7 @@ from chiasm.embedders.alike import Told, together
 from chiasm.embedders.building import BuiltEmbedder
 from chiasm.embedders.contents import Content
 from chiasm.embedders.frozen import Kept
-from chiasm.embedders.mining import Sample, mine
+from chiasm.embedders.mining import Negatives, Sample, mine, read_mined, write_mined
 from chiasm.embedders.model import learns
 from chiasm.embedders.pairs import PairLike
 from chiasm.embedders.sized import at_sides
@@ -26,11 +26,19 @@ from chiasm.embedders.states import Read
 from chiasm.errors import ChiasmError, Misuse
 from chiasm.retrieval.embedding import Single
 from chiasm.spec import Stage
+from chiasm.training import state as states
 from chiasm.training.budget import Budget, course
 from chiasm.training.cached_gradients import cached_gradients
+from chiasm.training.deterministic import deterministic
 from chiasm.training.display import Display, Silent
+from chiasm.training.interrupt import Interrupt, Interrupted
 from chiasm.training.metrics import Curve, Metrics
 from chiasm.training.optimiser import clip, optimiser, set_rate
+from chiasm.training.pace import Pace, Saver, advance, begin, newest
+from chiasm.training.state import Position
+
+MINED = "mined-{}.safetensors"
+"""The negatives of a stage, in the run's folder."""
 
 
 @dataclass(frozen=True)
@@ -59,30 +67,47 @@ class Teacher:
     seed: int = 0
     batch: int | None = None
     display: Display = field(default_factory=Silent)
-    steps: int = 0
-    samples: int = 0
-    seconds: float = 0.0
+    checkpoint_steps: int = 1000
+    checkpoint_seconds: float = 30.0
+    """Seconds between two saved states; more where saving is slow."""
+    position: Position = field(default_factory=begin, init=False)
 
     def __post_init__(self) -> None:
         self.pairs = self.embedder.model.answers.batches.pages.of(self.pairs)
 
     def run(self) -> None:
-        """Teach to the end of the budget.
+        """Teach to the end of the budget, from the newest state in `out` where there is one.
+
+        A run that was stopped or killed goes on as if nothing had happened: on a CPU with the same
+        number of threads bit for bit where nothing is frozen, and otherwise up to rounding, since
+        frozen towers see other contents side by side.
 
         Raises:
             ChiasmError: the loss or a gradient is not finite.
+            Interrupted: after a signal; the state is saved.
         """
         if self.budget.flops is not None:
             raise Misuse("embedders are taught by minutes or samples, not FLOPs; give one of them")
         stages = self.embedder.model.answers.teaching.stages
         self.out.mkdir(parents=True, exist_ok=True)
-        torch.manual_seed(self.seed)
-        chosen = course(stages, self._lengths(stages))
-        with Curve(self.out) as curve:
-            for at, stage in enumerate(stages):
-                self._stage(at, stage, chosen, curve)
-        self.display.close()
-        self.embedder.model.eval()
+        model = self.embedder.model
+        self.position, state, replayed = newest(
+            self.out, model, self.seed, self.budget, self.display
+        )
+        pace = Pace(self.budget, course(stages, self._lengths(stages)), replayed)
+        saver = Saver(self.out, self.checkpoint_steps, self.checkpoint_seconds, self.position.step)
+        try:
+            with (
+                Interrupt() as interrupt,
+                Curve(self.out) as curve,
+                deterministic(model.device),
+            ):
+                for at in range(self.position.stage, len(stages)):
+                    self._stage(at, stages[at], pace, state, saver, curve, interrupt)
+                    state = None
+        finally:
+            self.display.close()
+        model.eval()
 
     @cached_property
     def _groups(self) -> dict[str, int]:
@@ -101,50 +126,78 @@ class Teacher:
     def _size(self, stage: Stage) -> int:
         return min(self.batch or stage.batch, len(self.pairs))
 
-    def _stage(self, at: int, stage: Stage, chosen: Any, curve: Curve) -> None:
+    def _stage(
+        self,
+        at: int,
+        stage: Stage,
+        pace: Pace,
+        state: Path | None,
+        saver: Saver,
+        curve: Curve,
+        interrupt: Interrupt,
+    ) -> None:
+        """One stage, from where the run stands in it."""
         model = self.embedder.model
-        batches = model.answers.batches
-        mined = None
-        if batches.negatives and at >= batches.mined_from:
-            mined = mine(self.embedder, self.pairs, self.seed)
+        if at != self.position.stage:
+            self.position = replace(self.position, stage=at, stage_step=0)
+        mined = self._mined(at)
         freeze(model, stage.trained)  # behind mining, which leaves all of the model in one mode
-        adam, own = optimiser(model, stage), 0
-        batches_of, kept = self._batches(at, stage, mined), Kept(self.embedder)
+        adam = optimiser(model, stage)
+        if state is not None:
+            states.restore_optimiser(state, model, adam)
+            states.restore_generators(state)
+        batches = self._batches(at, stage, self.position.stage_step, mined)
+        kept = Kept(self.embedder)
         while True:
             started = time.perf_counter()
-            progress = (
-                chosen.progress(at, own)
-                if chosen.steps is not None
-                else self.seconds / (self.budget.seconds or 1.0)
-            )
-            over = own >= chosen.steps[at] if chosen.steps is not None else False
-            if over or progress >= 1 or chosen.stage_at(progress) > at:
-                return
-            rate = set_rate(adam, stage, chosen.within(at, progress))
-            taken = next(batches_of)
+            progress = pace.progress(at, self.position)
+            if pace.over(at, self.position, progress):
+                break
+            rate = set_rate(adam, stage, pace.course.within(at, progress))
+            taken = next(batches)
             losses, norm = self._step(stage, taken, adam, kept)
-            own, self.steps = own + 1, self.steps + 1
-            self.samples += len(taken.queries)
             took = time.perf_counter() - started
-            self.seconds += took
+            self.position = advance(self.position, len(taken.queries), progress, took)
             told = Metrics(
-                step=self.steps,
+                step=self.position.step,
                 stage=stage.name,
-                epoch=self.samples // len(self.pairs),
-                samples=self.samples,
+                epoch=self.position.samples // len(self.pairs),
+                samples=self.position.samples,
                 loss=sum(losses.values()),
                 lr=rate,
                 gradient_norm=norm,
                 auxiliary=losses if len(losses) > 1 else {},
                 tokens_per_second=len(taken.queries) / took,
-                seconds=self.seconds,
+                seconds=self.position.seconds,
                 progress=progress,
             )
             curve.add(told)
             self.display.step(told)
+            if interrupt.received is not None or saver.due(self.position):
+                saver.save(self.position, model, adam)
+            if interrupt.received is not None:
+                raise Interrupted(
+                    f"stopped after step {self.position.step} and saved in {self.out}; "
+                    f"to go on, give the same command with --resume",
+                    interrupt.received,
+                )
+        if at == len(pace.course.shares) - 1:
+            saver.save(self.position, model, adam)
+
+    def _mined(self, at: int) -> Negatives | None:
+        """The negatives of a stage, found when it begins; a resumed stage keeps those."""
+        batches = self.embedder.model.answers.batches
+        if not batches.negatives or at < batches.mined_from:
+            return None
+        path = self.out / MINED.format(at)
+        if self.position.stage_step and path.exists():
+            return read_mined(path)
+        found = mine(self.embedder, self.pairs, self.seed)
+        write_mined(found, path)
+        return found
 
     def _batches(
-        self, at: int, stage: Stage, mined: dict[Sample, list[Sample]] | None
+        self, at: int, stage: Stage, start: int, mined: Negatives | None
     ) -> Iterator[Taken]:
         batches, size = self.embedder.model.answers.batches, self._size(stage)
         block = min(batches.block or size, size)
@@ -157,7 +210,7 @@ class Teacher:
             seed=self.seed + at,
         )
         numbers = {name: number for number, name in enumerate(batches.task_names)}
-        for step, batch in enumerate(order.batches()):
+        for step, batch in enumerate(order.batches(start), start):
             turn = step * size // len(self.pairs)
             yield self._taken([(numbers[name], pair) for name, pair in batch], turn, mined)
 
@@ -165,7 +218,7 @@ class Teacher:
         self,
         batch: list[Sample],
         turn: int,
-        mined: dict[Sample, list[Sample]] | None,
+        mined: Negatives | None,
     ) -> Taken:
         batches = self.embedder.model.answers.batches
         held = list(batch)
@@ -205,7 +258,7 @@ class Teacher:
         told = {name: float(loss.detach()) for name, loss in losses.items()}
         if not all(map(math.isfinite, (*told.values(), norm))):
             raise ChiasmError(
-                f"step {self.steps + 1}: losses {told}, gradient norm {norm} on "
+                f"step {self.position.step + 1}: losses {told}, gradient norm {norm} on "
                 f"{', '.join(taken.ids[:5])}; lower the learning rate or look at these"
             )
         adam.step()

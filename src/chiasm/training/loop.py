@@ -18,7 +18,6 @@ from chiasm.data.unprompted import Unprompted
 from chiasm.errors import ChiasmError, Misuse
 from chiasm.model import Model
 from chiasm.spec import Stage
-from chiasm.training import metrics as curves
 from chiasm.training import precision as precisions
 from chiasm.training import state as states
 from chiasm.training.budget import Budget, Course, course, steps_for
@@ -29,14 +28,13 @@ from chiasm.training.freezing import copy_own, count, freeze
 from chiasm.training.interrupt import Interrupt, Interrupted
 from chiasm.training.metrics import Curve, Metrics
 from chiasm.training.optimiser import clip, optimiser, set_rate
+from chiasm.training.pace import Pace, Saver, advance, begin, newest
 from chiasm.training.prefetch import Ahead, Collates, Window, listed, windows
 from chiasm.training.self_check import SelfCheck, refuse_blind
 from chiasm.training.state import Position
 
 _COUNTED = 4
 """Windows whose mean FLOPs stand for a step's, where the budget is in FLOPs."""
-_SAVING = 20
-"""Saving may take at most one part in so many of a run's time."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -93,18 +91,7 @@ class Trainer:
         self.options = options or Options()
         self.display: Display = display or Silent()
         self.precision = precisions.resolve(self.options.precision, model.device)
-        self.position = Position(
-            step=0,
-            stage=0,
-            stage_step=0,
-            samples=0,
-            seconds=0.0,
-            progress=0.0,
-            threads=torch.get_num_threads(),
-        )
-        self._replayed: dict[int, float] = {}
-        self._saved = (0, time.monotonic(), 0.0)
-        """Step, time and duration of the newest saved state."""
+        self.position = begin()
 
     def run(self) -> Position:
         """Teach to the end of the budget and save.
@@ -117,7 +104,16 @@ class Trainer:
         self.out.mkdir(parents=True, exist_ok=True)
         self.display.stages([(stage, count(self.model, stage.trained)) for stage in self.stages])
         chosen = self._course()
-        state = self._resume()
+        self.position, state, replayed = newest(
+            self.out, self.model, self.seed, self.budget, self.display
+        )
+        pace = Pace(self.budget, chosen, replayed)
+        saver = Saver(
+            self.out,
+            self.options.checkpoint_steps,
+            self.options.checkpoint_seconds,
+            self.position.step,
+        )
         try:
             with (
                 Interrupt() as interrupt,
@@ -125,7 +121,7 @@ class Trainer:
                 deterministic(self.model.device),
             ):
                 for stage in range(self.position.stage, len(self.stages)):
-                    self._teach(stage, chosen, state, curve, interrupt)
+                    self._teach(stage, pace, state, saver, curve, interrupt)
                     state = None
         finally:
             self.display.close()
@@ -147,31 +143,14 @@ class Trainer:
             lengths.append(max(1, round((self.budget.flops or 0) * stage.share / each)))
         return course(self.stages, lengths)
 
-    def _resume(self) -> Path | None:
-        """Go to the newest saved state, if there is one; cut the curve to it."""
-        recorded = curves.read(self.out)
-        state = states.latest(self.out)
-        if state is not None:
-            self.position = states.position_of(state)
-            states.restore_weights(state, self.model)
-            now = torch.get_num_threads()
-            if self.position.threads != now:
-                self.display.note(
-                    f"resumed with {now} threads, begun with {self.position.threads}: "
-                    f"losses will differ in their last digits"
-                )
-                self.position = replace(self.position, threads=now)
-        else:
-            torch.manual_seed(self.seed)
-        done = self.position.step
-        if self.budget.minutes is not None:
-            self._replayed = {m.step: m.progress for m in recorded[done:]}
-        curves.rewrite(self.out, recorded[:done])
-        self._saved = (done, time.monotonic(), 0.0)
-        return state
-
     def _teach(
-        self, at: int, chosen: Course, state: Path | None, curve: Curve, interrupt: Interrupt
+        self,
+        at: int,
+        pace: Pace,
+        state: Path | None,
+        saver: Saver,
+        curve: Curve,
+        interrupt: Interrupt,
     ) -> None:
         """One stage, from where the run stands in it."""
         stage = self.stages[at]
@@ -188,16 +167,17 @@ class Trainer:
         with Ahead(self._windows(at, self.position.stage_step)) as ahead:
             while True:
                 started = time.perf_counter()
-                progress = self._progress(at, chosen)
-                if self._over(at, chosen, progress):
+                progress = pace.progress(at, self.position)
+                if pace.over(at, self.position, progress):
                     break
                 window = next(ahead)
-                rate = set_rate(adam, stage, chosen.within(at, progress))
+                rate = set_rate(adam, stage, pace.course.within(at, progress))
                 loss, norm, auxiliary = self._step(stage, window, adam)
                 if watch is not None:
                     watch.after_step(images=window.images > 0)
                     watch = None if watch.done else watch
-                self._advance(stage, window, progress, started)
+                took = time.perf_counter() - started
+                self.position = advance(self.position, len(window.ids), progress, took)
                 told = Metrics(
                     step=self.position.step,
                     stage=stage.name,
@@ -207,14 +187,14 @@ class Trainer:
                     lr=rate,
                     gradient_norm=norm,
                     auxiliary=auxiliary,
-                    tokens_per_second=window.tokens / (time.perf_counter() - started),
+                    tokens_per_second=window.tokens / took,
                     seconds=self.position.seconds,
                     progress=progress,
                 )
                 curve.add(told)
                 self.display.step(told)
-                if interrupt.received is not None or self._due():
-                    self._save(adam)
+                if interrupt.received is not None or saver.due(self.position):
+                    saver.save(self.position, self.model, adam)
                 if interrupt.received is not None:
                     raise Interrupted(
                         f"stopped after step {self.position.step} and saved in {self.out}; "
@@ -223,7 +203,7 @@ class Trainer:
                     )
         if at == len(self.stages) - 1:
             self.position = replace(self.position, progress=1.0)
-            self._save(adam)
+            saver.save(self.position, self.model, adam)
 
     def _step(
         self, stage: Stage, window: Window, adam: AdamW
@@ -257,30 +237,6 @@ class Trainer:
         adam.step()
         return loss, norm, dict(zip(auxiliary, others, strict=True))
 
-    def _advance(self, stage: Stage, window: Window, progress: float, started: float) -> None:
-        self.position = replace(
-            self.position,
-            step=self.position.step + 1,
-            stage_step=self.position.stage_step + 1,
-            samples=self.position.samples + len(window.ids),
-            seconds=self.position.seconds + time.perf_counter() - started,
-            progress=progress,
-        )
-
-    def _progress(self, at: int, chosen: Course) -> float:
-        """Share of the whole budget that is spent before the next step."""
-        if self.budget.seconds is None:
-            return chosen.progress(at, self.position.stage_step)
-        recorded = self._replayed.get(self.position.step + 1)
-        if recorded is not None:
-            return recorded
-        return max(self.position.progress, self.position.seconds / self.budget.seconds)
-
-    def _over(self, at: int, chosen: Course, progress: float) -> bool:
-        if chosen.steps is not None:
-            return self.position.stage_step >= chosen.steps[at]
-        return progress >= 1 or chosen.stage_at(progress) > at
-
     def _windows(self, at: int, start: int) -> Iterator[Window]:
         # Every stage has an order of its own, or all would begin with the same samples.
         given = self.stages[at]
@@ -298,16 +254,3 @@ class Trainer:
 
     def _batch(self, stage: Stage) -> int:
         return self.options.batch or stage.batch
-
-    def _due(self) -> bool:
-        step, when, took = self._saved
-        waited = time.monotonic() - when
-        return self.position.step - step >= self.options.checkpoint_steps or waited >= max(
-            self.options.checkpoint_seconds, _SAVING * took
-        )
-
-    def _save(self, adam: AdamW) -> None:
-        started = time.monotonic()
-        states.save(self.out, self.position, self.model, adam)
-        now = time.monotonic()
-        self._saved = (self.position.step, now, now - started)
