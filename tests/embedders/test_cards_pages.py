@@ -216,7 +216,7 @@ def test_what_is_frozen_stays_so_behind_mining(tmp_path):
     before = {name: one.clone() for name, one in embedder.model.state_dict().items()}
     taught = teacher(embedder, tmp_path)
     taught.run()
-    assert taught.steps == 1
+    assert taught.position.step == 1
     moved = {n for n, one in embedder.model.state_dict().items() if not torch.equal(before[n], one)}
     assert moved and all(".decoder." in name for name in moved)
 

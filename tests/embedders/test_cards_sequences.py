@@ -91,7 +91,7 @@ def test_every_block_has_one_task_and_instructions_count(tmp_path):
     embedder.model.answers = replace(embedder.model.answers, batches=batches)
     own = teacher(embedder, tmp_path)
     stage = embedder.model.answers.teaching.stages[0]
-    drawn = own._batches(0, stage, None)
+    drawn = own._batches(0, stage, 0, None)
     tasks = [[query.task for query in next(drawn).queries] for _ in range(5)]
     assert all(len(set(one[at : at + 2])) == 1 for one in tasks for at in (0, 2))
     assert {task for one in tasks for task in one} == {0, 1}
