@@ -1,5 +1,6 @@
 """From answers to a model: the only module that joins the rooms to the backbone."""
 
+import functools
 from collections.abc import Sequence
 from dataclasses import replace
 from math import prod
@@ -9,10 +10,12 @@ import torch
 from torch import nn
 
 from chiasm.backbone import Chain, Decoder, Hierarchy, LockStep, Stack, Stage
+from chiasm.errors import Misuse
 from chiasm.experts import SharedWeights
 from chiasm.layers import Linear
 from chiasm.model import Model
 from chiasm.spec import Answers, Host, Scale, System, system
+from chiasm.spec.fit import check_fit
 from chiasm.spec.slots import Ahead, Levels, SlotParts, Slots, Tower, Weights
 from chiasm.stream import Role, RowPlan, Rows, Rule
 from chiasm.visibility import Causal, NotRole, Sight, Window, dense_permission, materialise
@@ -27,15 +30,34 @@ def build(
 ) -> Model:
     """The model of a system (a value or a slug) at a scale, or of bare answers.
 
-    Fresh weights are drawn from `seed`; `device="meta"` allocates nothing. A pretrained host is
-    filled in by `chiasm.training.prepare`.
+    Answers that do not go together are refused before anything is allocated. Fresh weights are
+    drawn from `seed`; `device="meta"` allocates nothing. A pretrained host is filled in by
+    `chiasm.training.prepare`.
     """
     chosen = system(what) if isinstance(what, str) else what
     answers = chosen.at(scale) if isinstance(chosen, System) else chosen
-    if seed is not None and torch.device(device).type != "meta":
+    check_fit(answers)
+    allocates = torch.device(device).type != "meta"
+    if allocates:
+        _check_parts(answers)
+    if seed is not None and allocates:
         torch.manual_seed(seed)
     with torch.device(device):
+        return _assembled(answers)
+
+
+@functools.lru_cache(maxsize=512)
+def _check_parts(answers: Answers) -> None:
+    """Join the parts without memory for any, so that what one of them refuses costs nothing."""
+    with torch.device("meta"):
+        _assembled(answers)
+
+
+def _assembled(answers: Answers) -> Model:
+    try:
         return _assemble(answers)
+    except ValueError as error:
+        raise Misuse(f"these answers do not go together: {error}") from error
 
 
 def _assemble(answers: Answers) -> Model:

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 import torch.nn.functional as F
@@ -30,6 +31,8 @@ class AlignedQueries:
     strides: tuple[int, ...]
     scale: float
     layerwise: bool = False
+    finds_rows: ClassVar[bool] = True
+    """Its loss reads what the host made of each of its tokens."""
 
     @property
     def conditioned(self) -> bool:

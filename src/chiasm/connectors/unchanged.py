@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import ClassVar
 
 from torch import nn
 
@@ -13,6 +14,8 @@ class Unchanged:
     """Every feature is a token; whoever reads it projects it."""
 
     layerwise: bool = False
+    codes: ClassVar[int | None] = None
+    """Ids pass as features do, unread."""
 
     @property
     def conditioned(self) -> bool:

@@ -27,6 +27,11 @@ class ImageBytes:
         """A token is one number: its id."""
         return 1
 
+    @property
+    def codes(self) -> int:
+        """Ids are below this."""
+        return self.first + self.levels
+
     def grid(self, size: Size) -> tuple[int, int]:
         return size[0], 3 * size[1]
 

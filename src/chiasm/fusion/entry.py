@@ -3,12 +3,18 @@
 Each kind writes its whole answer; a fusion states what it answers otherwise.
 """
 
+from typing import ClassVar
+
 from chiasm.spec import Host
 from chiasm.stream import RowPlan
 
 
 class AsMemory:
     """Layers read the tokens, which take no row; every row of the sequence does all the work."""
+
+    projects: ClassVar[bool] = False
+    as_wide: ClassVar[bool] = False
+    most_axes: ClassVar[int | None] = None
 
     def plan(self, layer: int) -> RowPlan:
         return RowPlan()

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import ClassVar
 
 import torch
 from jaxtyping import Float
@@ -37,6 +38,8 @@ class HyperAttention(AsMemory):
     an image are turned by the position of its row (MI-RoPE). A row that sees no image reads the
     sequence alone.
     """
+
+    as_wide: ClassVar[bool] = True
 
     every: int
     merge: Merge

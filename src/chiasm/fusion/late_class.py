@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from jaxtyping import Float
@@ -30,6 +31,8 @@ class LateClassTokens(AsMemory):
     and not computed, until the last of them. Behind it stand `prompts` learned rows, a soft prompt
     that enters with the words. Positions mark them as learned (`chiasm.positions.WordsAlone`).
     """
+
+    as_wide: ClassVar[bool] = True
 
     first: int
     last: int

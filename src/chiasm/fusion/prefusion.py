@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -22,6 +23,8 @@ class PreFusion(AsRowsAndMemory):
     rows take no part: they keep their embeddings and nobody sees them (LLaVA-Mini, arXiv
     2501.03895). Neither do samples without an image.
     """
+
+    most_axes: ClassVar[int | None] = 1
 
     layers: int
 

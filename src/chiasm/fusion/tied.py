@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import cast
+from typing import ClassVar, cast
 
 import torch
 from jaxtyping import Float
@@ -23,6 +23,8 @@ class TiedMemory(AsMemory):
     They pass the layer's own norm, W_k and W_v, share one softmax with the text, and skip query,
     output and feed-forward.
     """
+
+    projects: ClassVar[bool] = True
 
     def plan(self, layer: int) -> RowPlan:
         return RowPlan(query=TEXT, key_value=ALL, output=TEXT, feed_forward=TEXT)

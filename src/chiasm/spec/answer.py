@@ -89,6 +89,21 @@ class Fusion(Protocol):
         ...
 
     @property
+    def projects(self) -> bool:
+        """True when every layer makes its tokens of the features with a projector of its own."""
+        ...
+
+    @property
+    def as_wide(self) -> bool:
+        """True when the tokens that layers read are as wide as the host's rows."""
+        ...
+
+    @property
+    def most_axes(self) -> int | None:
+        """Axes of positions that it can number its rows along; None for any number."""
+        ...
+
+    @property
     def enters(self) -> bool:
         """True when connected tokens take placeholder rows of the sequence at its entry."""
         ...
