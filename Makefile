@@ -26,6 +26,7 @@ $(STAMPS)/parts: $(STAMPS)/packages src/chiasm/weights/registry.py src/chiasm/we
 	@touch $@
 
 demo: install
+	@rm -rf runs/demo
 	@$(BIN)/chiasm compare text-only llava-1.5 flamingo saisa llava-mini \
 		--data easy-vqa --scale nano --minutes 1.5 --out runs/demo
 	@$(BIN)/chiasm ask runs/demo/saisa runs/demo/example.png "What color is the shape?"
