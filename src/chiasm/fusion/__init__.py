@@ -10,6 +10,7 @@ from chiasm.fusion.hyper import HyperAttention, Merge
 from chiasm.fusion.joined_features import JoinedFeatures
 from chiasm.fusion.late_class import LateClassTokens
 from chiasm.fusion.lockstep_reads import LockStepReads
+from chiasm.fusion.modular_state import ModularState
 from chiasm.fusion.none import NoFusion
 from chiasm.fusion.patches_of_patches import PatchesOfPatches
 from chiasm.fusion.prefusion import PreFusion
@@ -36,6 +37,7 @@ __all__ = [
     "JoinedFeatures",
     "LockStepReads",
     "Merge",
+    "ModularState",
     "NoFusion",
     "PatchesOfPatches",
     "PreFusion",
