@@ -11,6 +11,7 @@ from tests.tiny import Picture, batch, close, fresh, ragged, said, shared_model,
 from chiasm.connectors import RawFeatures
 from chiasm.spec.slots import SlotParts
 from chiasm.stream import Role
+from chiasm.visibility import dense_permission
 
 SLUG = "multimodn"
 SYSTEM = system_or_skip(SLUG)
@@ -100,6 +101,11 @@ def test_published_sizes():
 def test_tokens_of_another_width_are_refused():
     answers = tiny(SLUG)
     width = RawFeatures().width(answers.encoder.width, answers.host.width)
-    parts = SlotParts(memory_width=width, projector=torch.nn.Identity, stack=torch.nn.Identity)
+    parts = SlotParts(
+        memory_width=width,
+        projector=torch.nn.Identity,
+        stack=torch.nn.Identity,
+        permit=dense_permission,
+    )
     with pytest.raises(ValueError, match="tokens 20 wide beside a host 29 wide"):
         answers.fusion.fill(answers.host, parts)

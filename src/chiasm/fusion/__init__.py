@@ -16,6 +16,7 @@ from chiasm.fusion.patches_of_patches import PatchesOfPatches
 from chiasm.fusion.prefusion import PreFusion
 from chiasm.fusion.residual import ResidualAttention
 from chiasm.fusion.sequence import InSequence, VisualPath
+from chiasm.fusion.set_pooling import SetPooling
 from chiasm.fusion.single_stream import SingleStream
 from chiasm.fusion.slow_fast import SlowFast
 from chiasm.fusion.thumbnail import ThumbnailInline
@@ -42,6 +43,7 @@ __all__ = [
     "PatchesOfPatches",
     "PreFusion",
     "ResidualAttention",
+    "SetPooling",
     "SingleStream",
     "SlowFast",
     "TiedMemory",

@@ -41,3 +41,6 @@ class NoFusion:
 
     def cached(self, host: Host, tokens: int) -> int:
         return 0
+
+    def cached_row(self, host: Host) -> int:
+        return 0
