@@ -8,7 +8,7 @@ from chiasm.lineages.teaching import everything
 from chiasm.lineages.two_streams import NANO_TEXT
 from chiasm.lineages.vision_language import VISION_LANGUAGE
 from chiasm.positions import Apart
-from chiasm.spec import Card, Fixed, System, derive, register
+from chiasm.spec import Card, Fixed, Scale, System, derive, register
 from chiasm.visibility import PromptKeys
 
 SETS = SetPooling(rule=PREFIX.sequence & PromptKeys(), entry=SingleStream(norm_text=False))
@@ -42,7 +42,7 @@ SYSTEM = register(
         scales=derive(
             SINGLE_STREAM,
             every=dict(connector=Regions(), fusion=SETS, positions=Apart()),
-            nano=dict(encoder=VISION_LANGUAGE["nano"].encoder, host=NANO_TEXT),
+            nano=dict(encoder=VISION_LANGUAGE[Scale.NANO].encoder, host=NANO_TEXT),
             smol=dict(encoder=EfficientNetLite0()),
             paper=dict(
                 views=Fixed(192, 192),
