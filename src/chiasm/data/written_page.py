@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from math import ceil
 from random import Random
 
 import numpy as np
@@ -67,7 +68,7 @@ class WrittenPage:
         """The page in RGB."""
         set_as = self.page
         font = ImageFont.load_default(set_as.font)
-        line = sum(font.getmetrics()) + set_as.gap
+        line = ceil(font.getbbox("Áj")[3]) + set_as.gap
         shown = [_fitted(picture(one), set_as.room) for one in self.pictures]
         lines = [*wrapped(self.text, font, set_as.room)]
         inside = sum(one.height + set_as.gap for one in shown) + line * (

@@ -3,12 +3,14 @@
 from dataclasses import replace
 
 from chiasm.connectors import MLP, MixedHalves
-from chiasm.encoders import ChannelConcat, EfficientNetLite0
+from chiasm.encoders import ChannelConcat, EfficientNetLite0, VisionTransformer
 from chiasm.lineages.encoders import CLIP_L_336
-from chiasm.lineages.vision_language import LITE, VISION_LANGUAGE
+from chiasm.lineages.teaching import everything
+from chiasm.lineages.vision_language import VISION_LANGUAGE
 from chiasm.spec import Card, Scale, System, derive, register
 
 SAME = ((0.0, 0.0, 0.0), (1.0, 1.0, 1.0))
+OURS = VisionTransformer(patch=32, width=320, depth=2, heads=5, ff_width=1280)
 NANO = VISION_LANGUAGE[Scale.NANO].encoder
 
 SYSTEM = register(
@@ -41,12 +43,10 @@ SYSTEM = register(
             every=dict(connector=MixedHalves(each=MLP())),
             nano=dict(encoder=ChannelConcat(parts=(NANO, NANO), given=SAME, moments=(SAME, SAME))),
             smol=dict(
-                pixels=LITE,
                 encoder=ChannelConcat(
-                    parts=(EfficientNetLite0(), EfficientNetLite0()),
-                    given=SAME,
-                    moments=(SAME, SAME),
+                    parts=(EfficientNetLite0(), OURS), given=SAME, moments=(SAME, SAME)
                 ),
+                teaching=everything(learning_rate=1e-4),
             ),
             paper=dict(
                 encoder=ChannelConcat(
