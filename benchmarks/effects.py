@@ -111,6 +111,22 @@ def pairs() -> dict[str, Pair]:
             differs="mixtures of experts in every layer",
             **easy,
         ),
+        Pair(
+            name="against-no-reads",
+            system=known["mudaif"],
+            baseline=altered("mudaif", "mudaif-plain", fusion=InSequence()),
+            claim="words and patches that read each other gain over a plain decoder of patches",
+            differs="gated reads between words and patches before every second layer",
+            **easy,
+        ),
+        Pair(
+            name="against-one-dense-decoder",
+            system=known["nmm-scaling"],
+            baseline=altered("nmm-scaling", "native-dense", experts=SharedWeights()),
+            claim="eight experts, one a row, beat a dense decoder that costs as much",
+            differs="eight experts a layer from one router for all rows",
+            **fewer,
+        ),
     ]
     return {pair.name: pair for pair in found}
 

@@ -69,6 +69,7 @@ def _assemble(answers: Answers) -> Model:
         memory_width=answers.connector.width(width, token_width),
         projector=lambda: _made(answers.connector.build(width, token_width)),
         stack=lambda depth: _prefusion_stack(host, depth),
+        permit=dense_permission,
     )
     slots = fusion.fill(host, parts)
     weights = answers.experts.weights(host)

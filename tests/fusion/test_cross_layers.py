@@ -14,6 +14,7 @@ from chiasm.lineages.hosts import NANO
 from chiasm.spec.reading import Reading
 from chiasm.spec.slots import SlotParts
 from chiasm.stream import Memory, Permission, TokenTable
+from chiasm.visibility import dense_permission
 
 MEMORY, ROWS, TOKENS = 11, 4, 6
 HOST = replace(NANO, width=14, heads=6, kv_heads=2, head_width=4, ff_width=13, depth=3)
@@ -84,11 +85,15 @@ def test_layers_are_where_they_are_named():
     def parts(depth: int) -> SlotParts:
         raise AssertionError(f"{depth} further layers asked for")
 
-    slots = CONFIG.fill(HOST, SlotParts(MEMORY, lambda: torch.nn.Identity(), parts))
+    slots = CONFIG.fill(
+        HOST, SlotParts(MEMORY, lambda: torch.nn.Identity(), parts, dense_permission)
+    )
     assert {at: len(run) for at, run in slots.before.items()} == {0: 1, 2: 2, 3: 1}
     for wrong in ((2, 0), (4,), (-1, 2)):
         with pytest.raises(ValueError, match="of 3 layers"):
-            CrossLayers(before=wrong).fill(HOST, SlotParts(MEMORY, torch.nn.Identity, parts))
+            CrossLayers(before=wrong).fill(
+                HOST, SlotParts(MEMORY, torch.nn.Identity, parts, dense_permission)
+            )
 
 
 def test_the_bill_by_hand():

@@ -15,6 +15,7 @@ from chiasm.heads import AnswerKind, GatedAnswers
 from chiasm.objectives import NextToken
 from chiasm.spec.slots import SlotParts
 from chiasm.training.freezing import freeze
+from chiasm.visibility import dense_permission
 
 SLUG = "linear-clip-vizwiz"
 SYSTEM = system_or_skip(SLUG)
@@ -123,6 +124,11 @@ def test_published_sizes():
 
 @lawful
 def test_widths_that_disagree_are_refused():
-    parts = SlotParts(memory_width=19, projector=torch.nn.Identity, stack=torch.nn.Identity)
+    parts = SlotParts(
+        memory_width=19,
+        projector=torch.nn.Identity,
+        stack=torch.nn.Identity,
+        permit=dense_permission,
+    )
     with pytest.raises(ValueError, match="tokens 19 wide for a fusion that joins 24"):
         JoinedFeatures(features=24, inner=INNER).fill(replace(HOST), parts)

@@ -4,6 +4,7 @@ from chiasm.connectors.aligned_queries import AlignedQueries
 from chiasm.connectors.aria import AriaConnector
 from chiasm.connectors.asked_words import HostWords, TextTower
 from chiasm.connectors.blockwise import Blockwise
+from chiasm.connectors.bridge import Bridge
 from chiasm.connectors.class_tokens import ClassTokens
 from chiasm.connectors.code_embedding import CodeEmbedding
 from chiasm.connectors.fused import FusedMLP
@@ -12,6 +13,7 @@ from chiasm.connectors.layerwise import PerLayer
 from chiasm.connectors.learned_rows import LearnedRows
 from chiasm.connectors.mamba_scan import MambaScan
 from chiasm.connectors.marked import Marked
+from chiasm.connectors.mixed_halves import MixedHalves
 from chiasm.connectors.mlp import MLP, Linear, NormedMLP
 from chiasm.connectors.modulated import Modulated
 from chiasm.connectors.none import NoConnector
@@ -34,6 +36,7 @@ from chiasm.connectors.zorro_hip import Stage, ZorroHiP
 __all__ = [
     "AlignedQueries",
     "Blockwise",
+    "Bridge",
     "ClassTokens",
     "Marked",
     "HostWords",
@@ -46,6 +49,7 @@ __all__ = [
     "CodeEmbedding",
     "AriaConnector",
     "MLP",
+    "MixedHalves",
     "FusedMLP",
     "Idefics2Connector",
     "Linear",

@@ -29,7 +29,8 @@ class QFormer:
     head_width: int
     ff_width: int
     vocabulary: int
-    """Words in the connector's own table; a host's id must lie in it."""
+    """Words in the connector's own table; a host's id must lie in it. 0: the queries read no words
+    (BLIP-2's)."""
     most_words: int = 512
     """Places of words; longer questions are read up to it."""
     cross_every: int = 2
@@ -37,9 +38,13 @@ class QFormer:
     browses: bool = False
     layerwise: bool = False
 
+    def __post_init__(self) -> None:
+        if self.browses and not self.vocabulary:
+            raise ValueError("a Q-Former that reads no words cannot browse; give it a vocabulary")
+
     @property
     def conditioned(self) -> bool:
-        return True
+        return self.vocabulary > 0
 
     @property
     def inner(self) -> int:

@@ -55,16 +55,9 @@ class RegionTokens(nn.Module):
 
     def connect(self, features: Features, asked: Asked | None = None) -> Tokens:
         """The cells of each image's own grid, as if it came alone."""
-        grid, valid, images = features.grid, features.valid, len(features.tokens)
-        if valid is None:
-            boxes = cells(grid).to(features.tokens).flatten(0, 1).expand(images, -1, -1)
-            return self.regions(features.tokens, boxes)
-        held = valid.unflatten(1, grid)
-        own = zip(held[:, :, 0].sum(1).tolist(), held[:, 0].sum(1).tolist(), strict=True)
-        boxes = torch.stack(
-            [F.pad(cells(size), (0, 0, 0, grid[1] - size[1], 0, grid[0] - size[0])) for size in own]
+        return self.regions(
+            features.tokens, grid_boxes(features).to(features.tokens), features.valid
         )
-        return self.regions(features.tokens, boxes.to(features.tokens).flatten(1, 2), valid)
 
     def regions(
         self,
@@ -81,6 +74,17 @@ class RegionTokens(nn.Module):
         if valid is None:
             return Tokens(tokens)
         return Tokens(tokens, torch.cat([valid.new_ones(len(valid), 1), valid], dim=1))
+
+
+def grid_boxes(features: Features) -> Float[Tensor, "image cell 5"]:
+    """Boxes of the cells of each image's own grid, zeros for cells that only pad it."""
+    grid, valid = features.grid, features.valid
+    if valid is None:
+        return cells(grid).flatten(0, 1).expand(len(features.tokens), -1, -1)
+    held = valid.unflatten(1, grid)
+    own = zip(held[:, :, 0].sum(1).tolist(), held[:, 0].sum(1).tolist(), strict=True)
+    boxes = [F.pad(cells(size), (0, 0, 0, grid[1] - size[1], 0, grid[0] - size[0])) for size in own]
+    return torch.stack(boxes).flatten(1, 2)
 
 
 def cells(grid: tuple[int, int]) -> Float[Tensor, "row column 5"]:

@@ -118,4 +118,6 @@ def kv_bytes(model: Model, prompt: Prompt, size: int) -> int:
         else:
             own += lanes * of.mixer.held_bytes(size)
     pointed = answers.head.pointed(host) * prompt.geometry.placeholders
-    return own + (answers.fusion.cached(host, prompt.geometry.tokens) + pointed) * size
+    fusion = answers.fusion
+    kept = fusion.cached(host, prompt.geometry.tokens) + fusion.cached_row(host) * prompt.rows
+    return own + (kept + pointed) * size

@@ -54,6 +54,8 @@ class Template:
     after_system: str = ""
     before_user: str = ""
     after_user: str = ""
+    before_image: str = ""
+    """`{}` in it is the image's number in the conversation, from 0."""
     after_image: str = ""
     answer_lead: str = ""
     """Written between tag and answer, as part of the answer."""
@@ -164,6 +166,7 @@ class Template:
             yield from self._written(self.after_answer, Role.ASSISTANT, number, answer=True)
 
     def _image(self, image: int, number: int) -> Iterator[Piece]:
+        yield from self._written(self.before_image.replace("{}", str(image)), Role.USER, number)
         yield Piece("image", "<image>", Role.USER, number, image=image)
         yield from self._written(self.after_image, Role.USER, number)
 

@@ -29,6 +29,19 @@ VICUNA = Template(
     after_answer="</s>",
 )
 
+MMICL = replace(
+    VICUNA,
+    name="mmicl",
+    system="",
+    after_system="",
+    before_user="",
+    before_image="image {} is <image{}>",
+    after_image=". ",
+    before_answer="\n",
+    answer_lead="",
+)
+"""Every image is declared by a number that the text refers to (MMICL, arXiv 2309.07915)."""
+
 CHATML = Template(
     name="chatml",
     specials=("<|im_start|>", "<|im_end|>"),
@@ -84,7 +97,7 @@ OMNIMAMBA = Template(
 
 TEMPLATES = {
     template.name: template
-    for template in (NANO, VICUNA, CHATML, SMOLLM2, IDEFICS2, PRISMATIC, OMNIMAMBA)
+    for template in (NANO, VICUNA, MMICL, CHATML, SMOLLM2, IDEFICS2, PRISMATIC, OMNIMAMBA)
 }
 
 

@@ -1,5 +1,6 @@
 """Question 3: where do tokens enter? In the sequence, as a layer's memory, or fused beforehand."""
 
+from chiasm.fusion.added_boxes import AddedBoxes
 from chiasm.fusion.between import DualCrossAttention
 from chiasm.fusion.coattention import CoAttention
 from chiasm.fusion.cross_layers import CrossLayers
@@ -10,11 +11,14 @@ from chiasm.fusion.hyper import HyperAttention, Merge
 from chiasm.fusion.joined_features import JoinedFeatures
 from chiasm.fusion.late_class import LateClassTokens
 from chiasm.fusion.lockstep_reads import LockStepReads
+from chiasm.fusion.modular_state import ModularState
+from chiasm.fusion.mutual_reads import MutualReads
 from chiasm.fusion.none import NoFusion
 from chiasm.fusion.patches_of_patches import PatchesOfPatches
 from chiasm.fusion.prefusion import PreFusion
 from chiasm.fusion.residual import ResidualAttention
 from chiasm.fusion.sequence import InSequence, VisualPath
+from chiasm.fusion.set_pooling import SetPooling
 from chiasm.fusion.single_stream import SingleStream
 from chiasm.fusion.slow_fast import SlowFast
 from chiasm.fusion.thumbnail import ThumbnailInline
@@ -23,6 +27,7 @@ from chiasm.fusion.two_widths import TwoWidths
 from chiasm.fusion.vacant import VacantRows
 
 __all__ = [
+    "AddedBoxes",
     "LateClassTokens",
     "DelayedKeys",
     "DualCrossAttention",
@@ -36,10 +41,13 @@ __all__ = [
     "JoinedFeatures",
     "LockStepReads",
     "Merge",
+    "ModularState",
+    "MutualReads",
     "NoFusion",
     "PatchesOfPatches",
     "PreFusion",
     "ResidualAttention",
+    "SetPooling",
     "SingleStream",
     "SlowFast",
     "TiedMemory",

@@ -37,6 +37,9 @@ class AsMemory:
     def placeholders(self, tokens: int) -> int:
         return 0
 
+    def cached_row(self, host: Host) -> int:
+        return 0
+
 
 class AsRows(AsMemory):
     """Each token takes a row, which does all the work like any other; nothing reads it besides."""

@@ -8,7 +8,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from chiasm.fusion.entry import AsMemory
-from chiasm.layers import attend
+from chiasm.fusion.seen_mean import seen_mean
 from chiasm.spec import Host, Work
 from chiasm.spec.reading import Reading
 from chiasm.spec.slots import SlotParts, Slots
@@ -67,24 +67,5 @@ class Trunk(nn.Module):
     def forward(
         self, hidden: Float[Tensor, "batch token width"], reading: Reading
     ) -> Float[Tensor, "batch token inner"]:
-        return self.layers(torch.cat([hidden, self.seen(hidden, reading)], -1))
-
-    def seen(self, hidden: Tensor, reading: Reading) -> Float[Tensor, "batch token features"]:
-        """v: a query of zeros weighs everything that it may see alike."""
-        zeros = hidden.new_zeros(*hidden.shape[:2], self.features).unsqueeze(1)
-        tokens = _remembered(reading)
-        if tokens is None or reading.permission is None:
-            return zeros.squeeze(1)
-        keys = tokens.to(hidden.dtype).unsqueeze(1)
-        return attend(zeros, keys, keys, reading.permission).squeeze(1)
-
-
-def _remembered(reading: Reading) -> Float[Tensor, "batch memory width"] | None:
-    """The picture's tokens, in a cached step those of the prompt."""
-    cache = reading.cache
-    if reading.memory is None:
-        held = None if cache is None else cache.memory.get(PLACE)
-        return None if held is None else held[0]
-    if cache is not None:
-        cache.memory[PLACE] = (reading.memory.tokens,)
-    return reading.memory.tokens
+        seen, _ = seen_mean(hidden, reading, self.features, PLACE)
+        return self.layers(torch.cat([hidden, seen], -1))

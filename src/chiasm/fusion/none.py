@@ -24,3 +24,6 @@ class NoFusion(AsMemory):
 
     def cached(self, host: Host, tokens: int) -> int:
         return 0
+
+    def cached_row(self, host: Host) -> int:
+        return 0

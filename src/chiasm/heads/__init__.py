@@ -6,12 +6,14 @@ from chiasm.heads.codes import CodeHead
 from chiasm.heads.flow import FlowHead
 from chiasm.heads.none import NoHead
 from chiasm.heads.pointer import PointedState, PointerHead
+from chiasm.heads.states import AnswersOfStates
 from chiasm.heads.text import TextHead
 
 __all__ = [
     "ActionHead",
     "Actions",
     "AnswerKind",
+    "AnswersOfStates",
     "CodeHead",
     "FlowHead",
     "GatedAnswers",

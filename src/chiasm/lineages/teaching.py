@@ -30,6 +30,17 @@ def experts_only(*, learning_rate: float, batch: int) -> Teaching:
     return Teaching(objective=NextToken(), stages=(stage,))
 
 
+def experts_beside(*, learning_rate: float) -> Teaching:
+    """One stage in which a connector and what an experts answer adds learn together."""
+    stage = Stage(
+        name="connector and adapters",
+        trained=("connector", "experts"),
+        learning_rate=learning_rate,
+        warmup=0.03,
+    )
+    return Teaching(objective=NextToken(), stages=(stage,))
+
+
 def host_only(*, learning_rate: float) -> Teaching:
     """One stage in which the host learns: all there is to teach where nothing is looked at."""
     stage = Stage(name="host", trained=("decoder", "head"), learning_rate=learning_rate)

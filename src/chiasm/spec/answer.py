@@ -138,6 +138,10 @@ class Fusion(Protocol):
         """Numbers that the slots keep of `tokens` memory tokens while decoding."""
         ...
 
+    def cached_row(self, host: Host) -> int:
+        """Numbers that the slots keep of every row of the sequence while decoding."""
+        ...
+
 
 class Experts(Protocol):
     """Question 5: whose weights process a row, as a maker of the layers' weights."""

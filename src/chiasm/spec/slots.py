@@ -29,10 +29,14 @@ from torch import Tensor, nn
 
 from chiasm.spec.host import Host
 from chiasm.spec.reading import Chosen, Execution, Inside, Kept, Reading
-from chiasm.stream import Permission, Rows, Rule, Stream
+from chiasm.stream import Permission, Rows, Rule, Stream, TokenTable
 
 StackMaker = Callable[[int], nn.Module]
 """Makes a stack of so many further decoder blocks, under the rule of fused rows."""
+
+
+Permit = Callable[[Rule, TokenTable, TokenTable], Permission]
+"""A rule between rows that ask and rows that are seen, made concrete."""
 
 
 class Before(Protocol):
@@ -170,6 +174,8 @@ class SlotParts:
     projector: Callable[[], nn.Module]
     """Makes one layer's projector from memory width to host width."""
     stack: StackMaker
+    permit: Permit
+    """Makes a rule concrete, as a dense mask, for what reads rows by a rule of its own."""
 
 
 Layers = Mapping[int, nn.Module]

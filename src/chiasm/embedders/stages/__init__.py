@@ -2,6 +2,7 @@
 
 from chiasm.embedders.stages.align import Align, Everyone, SameKind
 from chiasm.embedders.stages.backbone import Backbone, Prompt
+from chiasm.embedders.stages.capsules import CapsuleHead
 from chiasm.embedders.stages.conditioned import ConditionedPatches
 from chiasm.embedders.stages.encoded_together import EncodedTogether
 from chiasm.embedders.stages.fuse import Alone, Apart, Joined, Summed
@@ -53,6 +54,7 @@ __all__ = [
     "Backbone",
     "ClassesAndMargin",
     "Clips",
+    "CapsuleHead",
     "ConditionedPatches",
     "ConvolutionalMap",
     "Cosine",
