@@ -1,5 +1,6 @@
 """Question 1: how do raw media become features? One verb, `encode`."""
 
+from chiasm.encoders.adapted import AdaptedEncoder
 from chiasm.encoders.channels import ChannelConcat
 from chiasm.encoders.colour_codes import ColourCodes
 from chiasm.encoders.conv_patches import ConvPatches
@@ -18,6 +19,7 @@ from chiasm.encoders.transformers_vision import TransformersVision
 from chiasm.encoders.vit import VisionTransformer
 
 __all__ = [
+    "AdaptedEncoder",
     "ChannelConcat",
     "ColourCodes",
     "ConvPatches",

@@ -2,8 +2,12 @@
 
 from chiasm.experts.adapted import AdaptedWeights, merge_adapters
 from chiasm.experts.adapters import GroupLoRA, LoRA, PromptLoRA, TaskLoRA
+from chiasm.experts.attached import AdaptedLinears
+from chiasm.experts.bank import AdapterBank
+from chiasm.experts.bottleneck import Bottleneck, Place
 from chiasm.experts.by_group import WeightsByGroup
 from chiasm.experts.depths import MixtureOfDepths
+from chiasm.experts.dora import DoRA
 from chiasm.experts.mixture import MixtureOfExperts
 from chiasm.experts.penalties import Balance, ModalityBand, Prediction, Variation, ZLoss
 from chiasm.experts.router import Router
@@ -24,8 +28,12 @@ from chiasm.experts.vision_inside import AddedVision, MixedVision, VisionInside
 __all__ = [
     "BLOCK",
     "AddedVision",
+    "AdaptedLinears",
     "AdaptedWeights",
+    "AdapterBank",
     "Balance",
+    "Bottleneck",
+    "DoRA",
     "DualTower",
     "ExpertChoice",
     "FixedShares",
@@ -36,6 +44,7 @@ __all__ = [
     "MixtureOfDepths",
     "MixtureOfExperts",
     "ModalityBand",
+    "Place",
     "PlainWeights",
     "Prediction",
     "PromptLoRA",

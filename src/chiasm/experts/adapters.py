@@ -53,14 +53,8 @@ class Adapter(Protocol):
         ...
 
 
-@dataclass(frozen=True, kw_only=True)
-class LoRA:
-    """W x + alpha / rank B A x (arXiv 2106.09685), at every row."""
-
-    sites: tuple[Site, ...]
-    rank: int
-    alpha: float
-    dropout: float
+class Uniform:
+    """What an adapter answers that does the same to every row, through all of its parameters."""
 
     @property
     def groups(self) -> tuple[Rows, ...]:
@@ -70,6 +64,22 @@ class LoRA:
     def looks_ahead(self) -> bool:
         return False
 
+    def gate_macs(self, host_width: int) -> int:
+        return 0
+
+    def idle(self, width: int, out: int, modality: Modality) -> int:
+        return 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class LoRA(Uniform):
+    """W x + alpha / rank B A x (arXiv 2106.09685), at every row."""
+
+    sites: tuple[Site, ...]
+    rank: int
+    alpha: float
+    dropout: float
+
     def build(
         self, layer: int, site: Site, width: int, out: int, host_width: int, gates: Gates
     ) -> nn.Module:
@@ -77,12 +87,6 @@ class LoRA:
 
     def macs(self, width: int, out: int, modality: Modality) -> int:
         return self.rank * (width + out)
-
-    def gate_macs(self, host_width: int) -> int:
-        return 0
-
-    def idle(self, width: int, out: int, modality: Modality) -> int:
-        return 0
 
 
 @dataclass(frozen=True, kw_only=True)
