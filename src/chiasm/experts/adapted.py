@@ -64,6 +64,11 @@ class AdaptedLinear(Linear):
             if isinstance(delta, StandsBeside):
                 delta.stand_beside(self)
 
+    @property
+    def linear(self) -> bool:
+        """Whether there are deltas that add to W x; followers read what comes of it."""
+        return self._deltas > 0
+
     @classmethod
     def around(cls, linear: nn.Linear, deltas: Iterable[nn.Module]) -> "AdaptedLinear":
         """The same layer, its very parameters, with deltas beside it."""
