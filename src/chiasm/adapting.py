@@ -19,11 +19,11 @@ from chiasm.experts import (
     AdaptedLinears,
     AdaptedWeights,
     AdapterBank,
-    Bottleneck,
     SharedWeights,
     merge_adapters,
 )
 from chiasm.experts.adapters import Adapter
+from chiasm.experts.bottleneck import Between
 from chiasm.fusion import GatedPrefix
 from chiasm.model import Model
 from chiasm.spec import Answers
@@ -35,14 +35,14 @@ def adapted(
     answers: Answers,
     *,
     decoder: Sequence[Adapter] = (),
-    bottlenecks: Sequence[Bottleneck] = (),
+    between: Sequence[Between] = (),
     encoder: AdaptedLinears | None = None,
     connector: AdaptedLinears | None = None,
     prefix: int = 0,
 ) -> Answers:
     """The answers with adapters beside the named parts, all of them nothing at first.
 
-    `decoder` stands beside the linear layers of the host's blocks, `bottlenecks` between them;
+    `decoder` stands beside the linear layers of the host's blocks, `between`, between them;
     `prefix` is how many learned rows every layer reads. In every stage of teaching the adapted
     parts (the host's head among them) are frozen, and what is added learns.
 
@@ -52,8 +52,8 @@ def adapted(
     frozen: set[str] = set()
     learns: list[str] = []
     changed: dict[str, Any] = {}
-    if decoder or bottlenecks:
-        changed["experts"] = _beside(answers.experts, tuple(decoder), tuple(bottlenecks))
+    if decoder or between:
+        changed["experts"] = _beside(answers.experts, tuple(decoder), tuple(between))
     if encoder is not None:
         changed["encoder"] = AdaptedEncoder(encoder=answers.encoder, adapters=encoder)
         frozen.add("encoder")
@@ -67,7 +67,7 @@ def adapted(
         learns.append("fusion")
     if not changed:
         raise Misuse("nothing is adapted: name adapters for the decoder, encoder or connector")
-    if decoder or bottlenecks or prefix:
+    if decoder or between or prefix:
         frozen |= {"decoder", "head"}
     stages = tuple(
         replace(
@@ -81,14 +81,12 @@ def adapted(
     return replace(answers, teaching=replace(answers.teaching, stages=stages), **changed)
 
 
-def _beside(
-    experts: Any, adapters: tuple[Adapter, ...], bottlenecks: tuple[Bottleneck, ...]
-) -> Any:
+def _beside(experts: Any, adapters: tuple[Adapter, ...], between: tuple[Between, ...]) -> Any:
     """An experts answer with further adapters."""
     if experts == SharedWeights():
-        return AdaptedWeights(adapters, bottlenecks)
+        return AdaptedWeights(adapters, between)
     held = {field.name for field in fields(experts)}
-    asked = {"adapters": adapters, "bottlenecks": bottlenecks}
+    asked = {"adapters": adapters, "between": between}
     more = {name: (*getattr(experts, name), *new) for name, new in asked.items() if name in held}
     if any(new and name not in held for name, new in asked.items()):
         raise Misuse(

@@ -54,12 +54,12 @@ WAYS = {
     "a soft prefix": adapted(BASE, prefix=4),
     "what enters": link(BASE),
     **{
-        f"bottleneck {place}": adapted(BASE, bottlenecks=(replace(NARROW, place=place),))
+        f"bottleneck {place}": adapted(BASE, between=(replace(NARROW, place=place),))
         for place in Place
     },
     "gated by kind": adapted(
         BASE,
-        bottlenecks=(
+        between=(
             Bottleneck(
                 place=Place.BEFORE_FEED_FORWARD,
                 hidden=3,
@@ -73,7 +73,7 @@ WAYS = {
     "all at once": adapted(
         BASE,
         decoder=(PLAIN,),
-        bottlenecks=(NARROW, replace(NARROW, place=Place.BEHIND_FEED_FORWARD)),
+        between=(NARROW, replace(NARROW, place=Place.BEHIND_FEED_FORWARD)),
         encoder=AdaptedLinears(adapter=PLAIN),
         connector=AdaptedLinears(adapter=PLAIN),
         prefix=2,
@@ -294,7 +294,7 @@ def test_what_cannot_be_adapted_says_so():
                 sites=EVERY_SITE, groups=(TEXT, MEDIA), ranks=(1, 1), scale=1.0, dropout=0.0
             )
         )
-    before = adapted(BASE, bottlenecks=(replace(NARROW, place=Place.BEFORE_ATTENTION),))
+    before = adapted(BASE, between=(replace(NARROW, place=Place.BEFORE_ATTENTION),))
     with pytest.raises(Misuse, match="arranged 'parallel'"):
         build(replace(before, host=replace(before.host, arrangement="parallel")))
     read = GatedCrossAttention(every=1, heads=2, head_width=6)
@@ -307,7 +307,7 @@ def test_what_cannot_be_adapted_says_so():
 
 
 def test_further_adapters_stand_beside_the_first():
-    answers = adapted(WAYS["LoRA"], decoder=(TURNED,), bottlenecks=(NARROW,))
+    answers = adapted(WAYS["LoRA"], decoder=(TURNED,), between=(NARROW,))
     assert answers.experts == AdaptedWeights((PLAIN, TURNED), (NARROW,))
 
 
@@ -326,11 +326,11 @@ def test_parameters_and_work_of_a_bottleneck():
         of = replace(
             NARROW, gated=gated, bias=bias, kinds=(TEXT, MEDIA) if kinds == 2 else (TEXT | MEDIA,)
         )
-        model = build(adapted(BASE, bottlenecks=(of,)), device="meta")
+        model = build(adapted(BASE, between=(of,)), device="meta")
         held = sum(p.numel() for p in model.part("experts"))
-        assert held == 3 * kinds * of.weights(29)
-        assert of.weights(29) == (2 + gated) * 29 * 5 + bias * ((1 + gated) * 5 + 29)
-        assert of.idle(29, Modality.TEXT) == (kinds - 1) * of.weights(29)
+        assert held == 3 * kinds * of.weights(BASE.host)
+        assert of.weights(BASE.host) == (2 + gated) * 29 * 5 + bias * ((1 + gated) * 5 + 29)
+        assert of.idle(BASE.host, Modality.TEXT) == (kinds - 1) * of.weights(BASE.host)
 
 
 def test_the_merged_model_is_the_plain_one():

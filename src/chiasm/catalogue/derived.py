@@ -123,6 +123,7 @@ EXPLAINED: Mapping[tuple[str, str], str] = {
         "perceiver",
         "tok",
     ): "its latents are the encoder's own tokens; nothing keeps fewer",
+    ("pill", "tok"): "its 32 tokens are made in the frozen encoder's part; nothing keeps fewer",
 }
 """Where the written tag and the spec differ, by slug and facet."""
 

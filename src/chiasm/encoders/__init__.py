@@ -13,12 +13,14 @@ from chiasm.encoders.levels import Levels
 from chiasm.encoders.none import NoEncoder
 from chiasm.encoders.patches import RawPatches
 from chiasm.encoders.perceiver import Perceiver
+from chiasm.encoders.resampled import ResampledEncoder
 from chiasm.encoders.rotary_vit import RotaryViT
 from chiasm.encoders.tiled_vision import TiledVision
 from chiasm.encoders.transformers_vision import TransformersVision
 from chiasm.encoders.vit import VisionTransformer
 
 __all__ = [
+    "ResampledEncoder",
     "AdaptedEncoder",
     "ChannelConcat",
     "ColourCodes",

@@ -8,6 +8,7 @@ from chiasm.experts.bottleneck import Bottleneck, Place
 from chiasm.experts.by_group import WeightsByGroup
 from chiasm.experts.depths import MixtureOfDepths
 from chiasm.experts.dora import DoRA
+from chiasm.experts.head_gate import HeadGate
 from chiasm.experts.mixture import MixtureOfExperts
 from chiasm.experts.penalties import Balance, ModalityBand, Prediction, Variation, ZLoss
 from chiasm.experts.router import Router
@@ -24,6 +25,7 @@ from chiasm.experts.sites import BLOCK
 from chiasm.experts.timestep import TimestepExperts
 from chiasm.experts.towers import DualTower, Keys
 from chiasm.experts.vision_inside import AddedVision, MixedVision, VisionInside
+from chiasm.experts.visual_memory import VisualMemory
 
 __all__ = [
     "BLOCK",
@@ -38,6 +40,7 @@ __all__ = [
     "ExpertChoice",
     "FixedShares",
     "GroupLoRA",
+    "HeadGate",
     "Keys",
     "LoRA",
     "MixedVision",
@@ -57,6 +60,7 @@ __all__ = [
     "TopProbabilities",
     "Variation",
     "VisionInside",
+    "VisualMemory",
     "WeightsByGroup",
     "ZLoss",
     "blocks",

@@ -9,16 +9,8 @@ import torch
 from torch import Tensor, nn
 
 from chiasm.experts.adapters import Adapter, Gates
-from chiasm.experts.bottleneck import (
-    LAST,
-    NORMS,
-    AdaptedFeedForward,
-    Bottleneck,
-    Place,
-    adapted_norm,
-    bottlenecks_work,
-    followed,
-)
+from chiasm.experts.between import AdaptedFeedForward, adapted_norm, between_work, followed
+from chiasm.experts.bottleneck import LAST, NORMS, Between, Place
 from chiasm.experts.shared import PlainWeights
 from chiasm.experts.sites import rows_at, shape_of
 from chiasm.layers import FeedForward, Linear
@@ -87,23 +79,32 @@ class AdaptedLinear(Linear):
         out = super().forward(input)
         for delta in islice(self.experts, self._deltas):
             out = out + delta(input, reading)
-        return followed(out, islice(self.experts, self._deltas, None), reading)
+        return followed(out, islice(self.experts, self._deltas, None), reading, input)
 
-    @torch.no_grad()
-    def merge(self) -> None:
-        """Fold the deltas into W and drop them.
+    def merged(self) -> Tensor:
+        """What all deltas add to W, `[out, width]`.
 
         Raises:
             Misuse: a delta depends on the row or the sample, or is not linear.
         """
-        deltas = [cast(Mergeable, delta).merge() for delta in self.experts]
-        self.weight += sum(deltas)
+        return torch.stack([cast(Mergeable, delta).merge() for delta in self.experts]).sum(0)
+
+    def merge(self) -> None:
+        """Fold the deltas into W and drop them; Misuse as `merged`."""
+        self.weight += self.merged()
         self.experts, self._deltas = nn.ModuleList(), 0
 
 
+@torch.no_grad()
 def merge_adapters(model: nn.Module) -> int:
-    """Fold every adapter into the layer beside it; the number of layers that had one."""
+    """Fold every adapter into the layer beside it; the number of layers that had one.
+
+    Raises:
+        Misuse: one depends on the row or the sample, or is not linear; nothing is merged then.
+    """
     adapted = [m for m in model.modules() if isinstance(m, AdaptedLinear) and len(m.experts)]
+    for layer in adapted:
+        layer.merged()
     for layer in adapted:
         layer.merge()
     return len(adapted)
@@ -111,16 +112,16 @@ def merge_adapters(model: nn.Module) -> int:
 
 @dataclass(frozen=True)
 class AdaptedWeights:
-    """All rows share the host's weights; adapters add their own deltas to some layers, bottlenecks
-    act between them.
+    """All rows share the host's weights; adapters add their own deltas to some layers, others
+    act `between` them.
     """
 
     adapters: tuple[Adapter, ...]
-    bottlenecks: tuple[Bottleneck, ...] = ()
+    between: tuple[Between, ...] = ()
 
     @property
     def groups(self) -> tuple[Rows, ...]:
-        return tuple(rows for of in (*self.adapters, *self.bottlenecks) for rows in of.groups)
+        return tuple(rows for of in (*self.adapters, *self.between) for rows in of.groups)
 
     @property
     def lanes(self) -> tuple[Rows, ...]:
@@ -131,18 +132,18 @@ class AdaptedWeights:
         return any(adapter.looks_ahead for adapter in self.adapters)
 
     def weights(self, host: Host) -> "AdaptingWeights":
-        return AdaptingWeights(host, self.adapters, self.bottlenecks)
+        return AdaptingWeights(host, self.adapters, self.between)
 
     def idle(self, host: Host, modality: Modality) -> int:
         each = adapters_idle(self.adapters, host, modality, tuple(Site))
-        each += sum(of.idle(host.width, modality) for of in self.bottlenecks)
+        each += sum(of.idle(host, modality) for of in self.between)
         return host.depth * each
 
     def work(self, host: Host, layer: int, rows: LayerRows, name: str) -> Sequence[Work]:
         return (
             *rows.work(host, name),
             *adapters_work(self.adapters, host, rows, name, tuple(Site)),
-            *bottlenecks_work(self.bottlenecks, host, rows, name),
+            *between_work(self.between, host, rows, name),
         )
 
 
@@ -150,12 +151,12 @@ class AdaptingWeights(PlainWeights):
     """A host's plain weights, with adapters beside the linear layers they name."""
 
     def __init__(
-        self, host: Host, adapters: tuple[Adapter, ...], bottlenecks: tuple[Bottleneck, ...] = ()
+        self, host: Host, adapters: tuple[Adapter, ...], between: tuple[Between, ...] = ()
     ) -> None:
         super().__init__(host)
         self.adapters, self._gates = adapters, Gates()
-        self.bottlenecks = bottlenecks
-        for of in bottlenecks:
+        self.between = between
+        for of in between:
             of.check(host)
 
     def linear(self, layer: int, site: Site, width: int, out: int, *, bias: bool) -> nn.Module:
@@ -183,8 +184,8 @@ class AdaptingWeights(PlainWeights):
         return AdaptedFeedForward(made, adapters)
 
     def _at(self, here: Callable[[Place], bool]) -> list[nn.Module]:
-        """New adapters for the bottlenecks whose place is here."""
-        return [of.build(self.host.width) for of in self.bottlenecks if here(of.place)]
+        """New adapters for what stands here."""
+        return [of.build(self.host) for of in self.between if here(of.place)]
 
 
 def adapters_work(

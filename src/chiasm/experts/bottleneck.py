@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Protocol
 
 from jaxtyping import Float
 from torch import Tensor, nn
@@ -10,11 +11,9 @@ from transformers.activations import ACT2FN
 
 from chiasm.errors import Misuse
 from chiasm.experts.groups import by_group, group_at
-from chiasm.layers import FeedForward, LayerNorm, RMSNorm
-from chiasm.spec import Host, Work
+from chiasm.spec import Host
 from chiasm.spec.reading import Reading
 from chiasm.spec.slots import NormSite, Site
-from chiasm.spec.work import LayerRows
 from chiasm.stream import ALL, Modality, Rows
 
 
@@ -29,6 +28,8 @@ class Place(StrEnum):
     BEHIND_FEED_FORWARD = "behind the feed-forward"
     BESIDE_FEED_FORWARD = "beside the feed-forward"
     """f(y) + A(y), y = n(h)  (AdaptFormer, arXiv 2205.13535)."""
+    VALUES = "of values"
+    """v + A(v) for attention's values v."""
 
 
 NORMS = {
@@ -38,8 +39,37 @@ NORMS = {
 LAST = {
     Place.BEHIND_ATTENTION: (Site.OUTPUT, Site.MIXER_OUT),
     Place.BEHIND_FEED_FORWARD: (Site.DOWN,),
+    Place.VALUES: (Site.VALUE,),
 }
-"""The linear layers whose output an adapter behind attention, or the feed-forward, reads."""
+"""The linear layers whose output an adapter of that place reads."""
+
+
+class Between(Protocol):
+    """An adapter that reads what some place of a layer gives, and adds to it."""
+
+    @property
+    def place(self) -> Place: ...
+
+    @property
+    def groups(self) -> tuple[Rows, ...]:
+        """Row sets that it needs contiguous."""
+        ...
+
+    def build(self, host: Host) -> nn.Module:
+        """A module `(y, reading, x)`: what is added to y, which was made of x."""
+        ...
+
+    def macs(self, host: Host) -> int:
+        """Multiply-adds of one row."""
+        ...
+
+    def idle(self, host: Host, modality: Modality) -> int:
+        """Parameters of one layer that a row of this modality does not pass."""
+        ...
+
+    def check(self, host: Host) -> None:
+        """Refuse a host without such a place (Misuse)."""
+        ...
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,30 +91,21 @@ class Bottleneck:
     def groups(self) -> tuple[Rows, ...]:
         return self.kinds if len(self.kinds) > 1 else ()
 
-    def build(self, width: int) -> nn.Module:
-        made = [Narrow(self, width) for _ in self.kinds]
+    def build(self, host: Host) -> nn.Module:
+        made = [Narrow(self, host.width) for _ in self.kinds]
         return made[0] if len(made) == 1 else ByKind(self.kinds, made)
 
-    def weights(self, width: int) -> int:
+    def weights(self, host: Host) -> int:
         """Parameters for one kind of row in one layer."""
-        biases = (1 + self.gated) * self.hidden + width if self.bias else 0
-        return self.macs(width) + biases
+        biases = (1 + self.gated) * self.hidden + host.width if self.bias else 0
+        return self.macs(host) + biases
 
-    def macs(self, width: int) -> int:
-        """Multiply-adds of one row."""
-        return (2 + self.gated) * width * self.hidden
+    def macs(self, host: Host) -> int:
+        return (2 + self.gated) * host.width * self.hidden
 
-    def idle(self, width: int, modality: Modality) -> int:
-        """Parameters of one layer that a row of this modality does not pass."""
+    def idle(self, host: Host, modality: Modality) -> int:
         group_at(self.kinds, Rows.of(modality))
-        return (len(self.kinds) - 1) * self.weights(width)
-
-    def rows(self, rows: LayerRows) -> int:
-        """Rows of one layer that it works on."""
-        if self.place is Place.BEFORE_ATTENTION:
-            return max(sum(rows.query.values()), sum(rows.key_value.values()))
-        attends = self.place is Place.BEHIND_ATTENTION
-        return sum((rows.output if attends else rows.feed_forward).values())
+        return (len(self.kinds) - 1) * self.weights(host)
 
     def check(self, host: Host) -> None:
         """Refuse a host without such a place.
@@ -131,73 +152,12 @@ class ByKind(nn.Module):
         self.kinds, self.own = tuple(kinds), nn.ModuleList(made)
 
     def forward(
-        self, x: Float[Tensor, "batch token width"], reading: Reading
+        self,
+        x: Float[Tensor, "batch token width"],
+        reading: Reading,
+        given: Tensor | None = None,
     ) -> Float[Tensor, "batch token width"]:
         return by_group(x, reading, self.kinds, [*self.own])
 
     def merge(self) -> Tensor:
         raise Misuse("bottleneck adapters by kind of row depend on the row: they cannot be merged")
-
-
-class AdaptedRMSNorm(RMSNorm):
-    """y + A(y), y the host's norm of x."""
-
-    def __init__(self, width: int, eps: float, adapters: Iterable[nn.Module]) -> None:
-        super().__init__(width, eps=eps)
-        self.experts = nn.ModuleList(adapters)
-
-    def forward(self, x: Tensor, reading: Reading) -> Tensor:
-        return followed(super().forward(x), self.experts, reading)
-
-
-class AdaptedLayerNorm(LayerNorm):
-    """y + A(y), y the host's norm of x."""
-
-    def __init__(
-        self, width: int, eps: float, adapters: Iterable[nn.Module], *, bias: bool = True
-    ) -> None:
-        super().__init__(width, eps=eps, bias=bias)
-        self.experts = nn.ModuleList(adapters)
-
-    def forward(self, input: Tensor, reading: Reading) -> Tensor:
-        return followed(super().forward(input), self.experts, reading)
-
-
-def adapted_norm(host: Host, width: int, adapters: Iterable[nn.Module]) -> nn.Module:
-    """A norm of the host's kind with adapters behind it."""
-    if host.norm == "rms":
-        return AdaptedRMSNorm(width, host.norm_eps, adapters)
-    return AdaptedLayerNorm(width, host.norm_eps, adapters, bias=host.norm == "layer")
-
-
-class AdaptedFeedForward(FeedForward):
-    """f(x) + A(x); the weights of f keep their names."""
-
-    def __init__(self, own: FeedForward, adapters: Iterable[nn.Module]) -> None:
-        nn.Module.__init__(self)
-        self.gate_proj, self.up_proj, self.down_proj = own.gate_proj, own.up_proj, own.down_proj
-        self.norm, self.hidden, self.activation = own.norm, own.hidden, own.activation
-        self.experts = nn.ModuleList(adapters)
-
-    def forward(self, x: Tensor, reading: object = None) -> Tensor:
-        out = super().forward(x, reading)
-        for adapter in self.experts:
-            out = out + adapter(x, reading)
-        return out
-
-
-def followed(y: Tensor, adapters: Iterable[nn.Module], reading: Reading | None) -> Tensor:
-    """y + A(y) for each adapter in turn."""
-    for adapter in adapters:
-        y = y + adapter(y, reading)
-    return y
-
-
-def bottlenecks_work(
-    adapters: Iterable[Bottleneck], host: Host, rows: LayerRows, name: str
-) -> list[Work]:
-    """The bill of one layer."""
-    return [
-        Work("decoder", f"{name} adapter {of.place}", of.rows(rows) * of.macs(host.width))
-        for of in adapters
-    ]

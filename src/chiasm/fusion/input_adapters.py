@@ -22,7 +22,7 @@ from chiasm.stream import Rows
 @dataclass(frozen=True, kw_only=True)
 class InputAdapters(Around):
     """e + B act(A e) for the rows that enter, A `rank x width`, B zero at first; each of `kinds`
-    has a pair of its own, other rows stay (AdaLink, arXiv 2305.15348). `activation` None: none.
+    has a pair of its own, other rows stay (AdaLink, arXiv 2310.12100). `activation` None: none.
     """
 
     fusion: Fusion
