@@ -5,11 +5,13 @@ from dataclasses import replace
 import pytest
 import torch
 from tests.experts.hosts import dense_of, seen, with_experts
+from tests.operator_count import operator_macs
 from tests.tiny import batch, close, cut, fresh, ragged, real
 
 from chiasm.adapting import adapted, alone, banked, merge_adapters
 from chiasm.assemble import build
 from chiasm.backbone import Execution, GrowingCache
+from chiasm.cost import count, sample_inputs
 from chiasm.encoders import VisionTransformer
 from chiasm.errors import Misuse
 from chiasm.experts import (
@@ -133,6 +135,17 @@ def test_cached_steps_equal_the_whole(answers):
     close(got[real(inputs)], model(inputs)[real(inputs)], 1e-5)
     masked = model(inputs, execution=Execution.MASKED)
     close(masked[real(inputs)], model(inputs)[real(inputs)], 1e-5)
+
+
+@pytest.mark.parametrize("name", [name for name in WAYS if name not in ("DoRA", "a connector's")])
+def test_the_bill_is_what_the_operators_count(name):
+    """DoRA's norms, which are of no row, are left out."""
+    answers = WAYS[name]
+    model = build(answers).eval().requires_grad_(False)
+    inputs = sample_inputs(answers, text=11, image_size=(53, 71))
+    bill = count(answers, text=11, image_size=(53, 71), name="adapted")
+    made = 2 * operator_macs(lambda: model(inputs))
+    assert bill.prefill_flops_operator == pytest.approx(made, rel=0.01)
 
 
 @every_way

@@ -18,6 +18,9 @@ from chiasm.stream import Modality
 class DoRA(Uniform):
     """W' = m V / ||V||, V = W + alpha / rank B A, norms over each output's row of the matrix
     (arXiv 2402.09353). m is stored as its distance from ||W||, so that W may be filled in later.
+
+    Beside W every call works out W x again and ||V|| anew (rank x width x out multiply-adds, which
+    are no row's): merge before serving.
     """
 
     sites: tuple[Site, ...]
@@ -30,7 +33,7 @@ class DoRA(Uniform):
         return Decomposed(width, out, self.rank, scale=self.alpha / self.rank)
 
     def macs(self, width: int, out: int, modality: Modality) -> int:
-        return self.rank * (width + out)
+        return self.rank * (width + out) + width * out
 
 
 class Decomposed(nn.Module):

@@ -47,7 +47,7 @@ class GatedPrefix(Around):
 
     def work(self, host: Host, text: int, tokens: int, width: int) -> Sequence[Work]:
         own = self.fusion.work(host, text, tokens, width)
-        pairs = (text + self.fusion.placeholders(tokens)) * self.rows
+        pairs = text * self.rows
         each = attention("decoder", "prefix read", pairs, host.heads, host.head_width)
         return (*own, *[each] * len(self.layers(host)))
 
