@@ -133,12 +133,13 @@ class Narrow(nn.Module):
         for parameter in self.up.parameters():
             nn.init.zeros_(parameter)
 
-    def forward(self, x: Tensor, reading: Reading | None = None) -> Tensor:
-        inner = self.down(x)
-        inner = (
-            self.activation(inner) if self.gate is None else self.activation(self.gate(x)) * inner
-        )
-        return self.scale * self.up(inner)
+    def forward(
+        self, x: Tensor, reading: Reading | None = None, given: Tensor | None = None
+    ) -> Tensor:
+        down = self.down(x)
+        if self.gate is None:
+            return self.scale * self.up(self.activation(down))
+        return self.scale * self.up(self.activation(self.gate(x)) * down)
 
     def merge(self) -> Tensor:
         raise Misuse("a bottleneck adapter is not linear: it cannot be merged into a matrix")

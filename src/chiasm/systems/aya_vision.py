@@ -38,7 +38,10 @@ SYSTEM = register(
         ),
         scales=derive(
             VISION_LANGUAGE,
-            nano=dict(connector=ShuffleSwiGLU(factor=2, hidden=256)),
+            nano=dict(
+                views=Tiles(side=64, most=2, tagged=False),
+                connector=ShuffleSwiGLU(factor=2, hidden=256),
+            ),
             smol=dict(views=Fixed(256, 256), connector=ShuffleSwiGLU(factor=2, hidden=1152)),
             paper=dict(
                 views=Tiles(side=364, most=12, tagged=False),
