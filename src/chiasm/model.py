@@ -159,8 +159,8 @@ class Model(nn.Module):
         if pointers:
             embeddings = read_back(embeddings, inputs, self.answers.host.vocabulary, cache)
         if media is None:
-            return Stream(embeddings, inputs.table)
-        return Stream(embeddings, inputs.table, media.memory, inputs.source)
+            return Stream(embeddings, inputs.table, adapter=inputs.adapter)
+        return Stream(embeddings, inputs.table, media.memory, inputs.source, inputs.adapter)
 
     @torch.no_grad()
     def _browse(self, inputs: Inputs) -> Float[Tensor, "batch item width"]:

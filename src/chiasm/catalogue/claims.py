@@ -44,9 +44,9 @@ class Claim:
 
 def every() -> tuple[Claim, ...]:
     """The claims of all headline modules, one theme after the other."""
-    from chiasm.catalogue import headlines, headlines_compression
+    from chiasm.catalogue import headlines, headlines_adapters, headlines_compression
 
-    return (*headlines.CLAIMS, *headlines_compression.CLAIMS)
+    return (*headlines.CLAIMS, *headlines_compression.CLAIMS, *headlines_adapters.CLAIMS)
 
 
 HEAD = """# The papers' arithmetic, counted again

@@ -78,7 +78,7 @@ def adapted(of: System) -> tuple[str, ...]:
     if "decoder" in trained:
         return ("full",)
     model = build(answers, device="meta", seed=None)
-    if any(isinstance(module, AdaptedLinear) for module in model.modules()):
+    if any(isinstance(m, AdaptedLinear) and m.linear for m in model.modules()):
         return ("rep",)
     inside = [
         part for part in ("fusion", "tower", "experts") if part in trained and model.part(part)
@@ -125,6 +125,7 @@ EXPLAINED: Mapping[tuple[str, str], str] = {
         "perceiver",
         "tok",
     ): "its latents are the encoder's own tokens; nothing keeps fewer",
+    ("pill", "tok"): "its 32 tokens are made in the frozen encoder's part; nothing keeps fewer",
 }
 """Where the written tag and the spec differ, by slug and facet."""
 

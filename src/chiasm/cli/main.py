@@ -16,6 +16,7 @@ from chiasm.cli.explain import explain
 from chiasm.cli.fit import fit
 from chiasm.cli.generate import generate
 from chiasm.cli.index import index
+from chiasm.cli.merge import merge
 from chiasm.cli.parity import parity
 from chiasm.cli.search import search
 from chiasm.cli.serve import serve
@@ -31,7 +32,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 for verb in (
-    *(systems, show, explain, cost, fit, train, compare, compress),
+    *(systems, show, explain, cost, fit, train, compare, compress, merge),
     *(ask, answer, generate, parity, index, search, serve),
 ):
     app.command()(verb)

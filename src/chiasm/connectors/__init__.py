@@ -1,5 +1,6 @@
 """Question 2: how do features become tokens of the host? One verb, `connect`."""
 
+from chiasm.connectors.adapted import AdaptedConnector
 from chiasm.connectors.aligned_queries import AlignedQueries
 from chiasm.connectors.aria import AriaConnector
 from chiasm.connectors.asked_words import HostWords, TextTower
@@ -34,6 +35,7 @@ from chiasm.connectors.visual_table import VisualTable
 from chiasm.connectors.zorro_hip import Stage, ZorroHiP
 
 __all__ = [
+    "AdaptedConnector",
     "AlignedQueries",
     "Blockwise",
     "Bridge",

@@ -1,5 +1,6 @@
 """Question 1: how do raw media become features? One verb, `encode`."""
 
+from chiasm.encoders.adapted import AdaptedEncoder
 from chiasm.encoders.channels import ChannelConcat
 from chiasm.encoders.colour_codes import ColourCodes
 from chiasm.encoders.conv_patches import ConvPatches
@@ -12,12 +13,15 @@ from chiasm.encoders.levels import Levels
 from chiasm.encoders.none import NoEncoder
 from chiasm.encoders.patches import RawPatches
 from chiasm.encoders.perceiver import Perceiver
+from chiasm.encoders.resampled import ResampledEncoder
 from chiasm.encoders.rotary_vit import RotaryViT
 from chiasm.encoders.tiled_vision import TiledVision
 from chiasm.encoders.transformers_vision import TransformersVision
 from chiasm.encoders.vit import VisionTransformer
 
 __all__ = [
+    "ResampledEncoder",
+    "AdaptedEncoder",
     "ChannelConcat",
     "ColourCodes",
     "ConvPatches",

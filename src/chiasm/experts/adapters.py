@@ -53,14 +53,8 @@ class Adapter(Protocol):
         ...
 
 
-@dataclass(frozen=True, kw_only=True)
-class LoRA:
-    """W x + alpha / rank B A x (arXiv 2106.09685), at every row."""
-
-    sites: tuple[Site, ...]
-    rank: int
-    alpha: float
-    dropout: float
+class Uniform:
+    """What an adapter answers that does the same to every row, through all of its parameters."""
 
     @property
     def groups(self) -> tuple[Rows, ...]:
@@ -70,6 +64,22 @@ class LoRA:
     def looks_ahead(self) -> bool:
         return False
 
+    def gate_macs(self, host_width: int) -> int:
+        return 0
+
+    def idle(self, width: int, out: int, modality: Modality) -> int:
+        return 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class LoRA(Uniform):
+    """W x + alpha / rank B A x (arXiv 2106.09685), at every row."""
+
+    sites: tuple[Site, ...]
+    rank: int
+    alpha: float
+    dropout: float
+
     def build(
         self, layer: int, site: Site, width: int, out: int, host_width: int, gates: Gates
     ) -> nn.Module:
@@ -77,12 +87,6 @@ class LoRA:
 
     def macs(self, width: int, out: int, modality: Modality) -> int:
         return self.rank * (width + out)
-
-    def gate_macs(self, host_width: int) -> int:
-        return 0
-
-    def idle(self, width: int, out: int, modality: Modality) -> int:
-        return 0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -188,13 +192,18 @@ class PromptLoRA:
 
 @dataclass(frozen=True, kw_only=True)
 class TaskLoRA:
-    """One low-rank pair a task; a sample's task is the last of `tasks` that it holds rows of."""
+    """One low-rank pair a task; a sample's task is the last of `tasks` that it holds rows of.
+
+    With a `weight` w below 1 another pair is every task's: w of the task's own and 1 - w of it
+    (Slide-LoRA's released gate has 1/2, TextHarmony, arXiv 2407.16364).
+    """
 
     sites: tuple[Site, ...]
     tasks: tuple[Rows, ...]
     rank: int
     alpha: float
     dropout: float
+    weight: float = 1.0
 
     @property
     def groups(self) -> tuple[Rows, ...]:
@@ -203,6 +212,11 @@ class TaskLoRA:
     @property
     def looks_ahead(self) -> bool:
         return True
+
+    @property
+    def shares(self) -> bool:
+        """Whether there is a pair of every task."""
+        return self.weight < 1.0
 
     def build(
         self, layer: int, site: Site, width: int, out: int, host_width: int, gates: Gates
@@ -214,14 +228,16 @@ class TaskLoRA:
             len(self.tasks),
             scale=self.alpha / self.rank,
             dropout=self.dropout,
-            gate=gates.setdefault((0, "task"), TaskGate(self.tasks)),
+            gate=gates.setdefault((0, f"task {self.weight}"), TaskGate(self.tasks, self.weight)),
             owns_gate=False,
-            shared=None,
+            shared=LowRank(width, out, self.rank, scale=self.alpha / self.rank)
+            if self.shares
+            else None,
             squared=False,
         )
 
     def macs(self, width: int, out: int, modality: Modality) -> int:
-        return self.rank * (width + out)
+        return (1 + self.shares) * self.rank * (width + out)
 
     def gate_macs(self, host_width: int) -> int:
         return 0

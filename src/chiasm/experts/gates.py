@@ -68,17 +68,17 @@ class PromptGate(nn.Module):
 
 
 class TaskGate(nn.Module):
-    """The expert of a sample's task: the last of `tasks` that it holds a row of, weight 1.
+    """The expert of a sample's task: the last of `tasks` that it holds a row of, at one `weight`.
 
     A cached step keeps the prompt's task.
     """
 
-    def __init__(self, tasks: tuple[Rows, ...]) -> None:
+    def __init__(self, tasks: tuple[Rows, ...], weight: float = 1.0) -> None:
         super().__init__()
-        self.tasks = tasks
+        self.tasks, self.weight = tasks, weight
 
     def forward(self, reading: Reading) -> Choice:
-        notes, cache, key = reading.call.notes, reading.cache, ("task", self.tasks)
+        notes, cache, key = reading.call.notes, reading.cache, ("task", self.tasks, self.weight)
         if key not in notes:
             if cache is not None and key in cache.memory:
                 (task,) = cache.memory[key]
@@ -86,7 +86,8 @@ class TaskGate(nn.Module):
                 task = task_of(self.tasks, reading.call.stream.table)
             if cache is not None:
                 cache.memory[key] = (task,)
-            notes[key] = task.unsqueeze(1), torch.ones_like(task, dtype=torch.float32).unsqueeze(1)
+            weight = torch.full_like(task, self.weight, dtype=torch.float32)
+            notes[key] = task.unsqueeze(1), weight.unsqueeze(1)
         return notes[key]
 
 

@@ -8,6 +8,7 @@ from chiasm.fusion.delayed import DelayedKeys
 from chiasm.fusion.gated import GatedCrossAttention
 from chiasm.fusion.gated_blocks import GatedBlocks
 from chiasm.fusion.hyper import HyperAttention, Merge
+from chiasm.fusion.input_adapters import InputAdapters
 from chiasm.fusion.joined_features import JoinedFeatures
 from chiasm.fusion.late_class import LateClassTokens
 from chiasm.fusion.lockstep_reads import LockStepReads
@@ -15,6 +16,7 @@ from chiasm.fusion.modular_state import ModularState
 from chiasm.fusion.mutual_reads import MutualReads
 from chiasm.fusion.none import NoFusion
 from chiasm.fusion.patches_of_patches import PatchesOfPatches
+from chiasm.fusion.prefix import GatedPrefix
 from chiasm.fusion.prefusion import PreFusion
 from chiasm.fusion.residual import ResidualAttention
 from chiasm.fusion.sequence import InSequence, VisualPath
@@ -28,6 +30,8 @@ from chiasm.fusion.vacant import VacantRows
 
 __all__ = [
     "AddedBoxes",
+    "GatedPrefix",
+    "InputAdapters",
     "LateClassTokens",
     "DelayedKeys",
     "DualCrossAttention",

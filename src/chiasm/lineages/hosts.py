@@ -283,3 +283,24 @@ OPT_2_7B = learned_places(
 
 LLAMA_3_2_3B = replace(LLAMA_3_2_1B, width=3072, depth=28, heads=24, head_width=128)
 """Llama-3.2-3B's sizes, likewise."""
+
+COMMAND_R7B = Host(
+    vocabulary=256_000,
+    width=4096,
+    depth=32,
+    heads=32,
+    kv_heads=8,
+    head_width=128,
+    ff_width=14_336,
+    rope_theta=50_000.0,
+    rope_interleaved=True,
+    rope_layers=(True, True, True, False) * 8,
+    windows=(4096, 4096, 4096, None) * 8,
+    arrangement="parallel",
+    norm="layer-without-bias",
+    logit_scale=0.25,
+    tied_head=True,
+    max_positions=8192,
+    family="cohere2",
+)
+"""Command R7B: three layers of a window, whose queries and keys turn, then one that sees all."""

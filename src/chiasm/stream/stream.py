@@ -20,6 +20,8 @@ class Stream:
     memory: Memory | None = None
     source: Int[Tensor, "batch token"] | None = None
     """Which memory token a media row stands for, -1 for the other rows."""
+    adapter: Int[Tensor, " batch"] | None = None
+    """Which of a bank's adapters each sample passes, where a bank is served."""
 
 
 @dataclass(frozen=True)
@@ -48,6 +50,8 @@ class Inputs:
     latent_of: Int[Tensor, "batch token"] | None = None
     """Which of them a row holds, -1 for the other rows. A draft's rows name the clean latents until
     noise is drawn for them."""
+    adapter: Int[Tensor, " batch"] | None = None
+    """Which of a bank's adapters each sample passes; a cached step keeps the prompt's."""
 
     def to(self, device: torch.device | str) -> "Inputs":
         moved: dict[str, Any] = {}

@@ -1,0 +1,48 @@
+"""Headline figures of adapters: how much is taught beside a frozen host."""
+
+from chiasm.assemble import build
+from chiasm.catalogue.claims import Claim
+from chiasm.spec import system
+
+MILLION = 1e6
+
+
+def held(slug: str, part: str) -> float:
+    """Million parameters of one part, at the published sizes."""
+    model = build(system(slug), "paper", device="meta")
+    return sum(parameter.numel() for parameter in model.part(part)) / MILLION
+
+
+def beside_the_host(slug: str) -> float:
+    """Million parameters that adapters add to the decoder alone."""
+    model = build(system(slug), "paper", device="meta")
+    named = model.decoder.named_parameters()
+    return sum(p.numel() for name, p in named if ".experts." in name) / MILLION
+
+
+CLAIMS = (
+    Claim(
+        slug="adalink",
+        figure="parameters taught",
+        setting="d = 4096, two modalities at r = 64: 2 d r each",
+        paper=1.05,
+        ours=lambda: held("adalink", "fusion"),
+        unit="M",
+    ),
+    Claim(
+        slug="pill",
+        figure="parameters of adapters and gates",
+        setting="Llama-2-7B, r = 32: 32 (9 d r + 32 d)",
+        paper=41.94,
+        ours=lambda: held("pill", "experts"),
+        unit="M",
+    ),
+    Claim(
+        slug="textharmony",
+        figure="parameters of low-rank experts in the language model",
+        setting="Vicuna-13B, three of r = 32 on q, k, v and o",
+        paper=157.3,
+        ours=lambda: beside_the_host("textharmony"),
+        unit="M",
+    ),
+)
