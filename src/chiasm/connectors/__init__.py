@@ -27,6 +27,7 @@ from chiasm.connectors.shuffle import ShuffleLinear, ShuffleMLP, ShuffleSwiGLU
 from chiasm.connectors.temporal_scan import TemporalScan
 from chiasm.connectors.tiled_patches import TiledPatches
 from chiasm.connectors.token_mixing import TokenMixing
+from chiasm.connectors.transformer_adapter import TransformerAdapter
 from chiasm.connectors.unchanged import Unchanged
 from chiasm.connectors.visual_table import VisualTable
 from chiasm.connectors.zorro_hip import Stage, ZorroHiP
@@ -66,6 +67,7 @@ __all__ = [
     "Stage",
     "TemporalScan",
     "TiledPatches",
+    "TransformerAdapter",
     "ZorroHiP",
     "Unchanged",
     "VisualTable",
