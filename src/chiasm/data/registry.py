@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from chiasm.data import easy_vqa, easy_vqa_captions, lookups, pairs, scenes
+from chiasm.data import easy_vqa, easy_vqa_captions, lookups, marked_scenes, pairs, scenes
 from chiasm.data.conversations import SUFFIXES, read_conversations
 from chiasm.data.example import Dataset
 from chiasm.data.scene_questions import RELATIONS
@@ -77,6 +77,17 @@ register(
         splits=scenes.SPLITS,
         packages=(),
         load=scenes.captions,
+    )
+)
+
+register(
+    Source(
+        name=marked_scenes.NAME,
+        about="the same kind of drawings with two marks on each: what stands under one of them",
+        licence="generated",
+        splits=scenes.SPLITS,
+        packages=(),
+        load=marked_scenes.load,
     )
 )
 
