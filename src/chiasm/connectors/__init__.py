@@ -6,6 +6,7 @@ from chiasm.connectors.asked_words import HostWords, TextTower
 from chiasm.connectors.blockwise import Blockwise
 from chiasm.connectors.class_tokens import ClassTokens
 from chiasm.connectors.code_embedding import CodeEmbedding
+from chiasm.connectors.dual_path import DualPath
 from chiasm.connectors.fused import FusedMLP
 from chiasm.connectors.idefics2 import Idefics2Connector
 from chiasm.connectors.layerwise import PerLayer
@@ -24,6 +25,7 @@ from chiasm.connectors.raw import RawFeatures
 from chiasm.connectors.regions import Regions
 from chiasm.connectors.shared_latents import SharedLatents
 from chiasm.connectors.shuffle import ShuffleLinear, ShuffleMLP, ShuffleSwiGLU
+from chiasm.connectors.strided import StridedConv
 from chiasm.connectors.temporal_scan import TemporalScan
 from chiasm.connectors.tiled_patches import TiledPatches
 from chiasm.connectors.token_mixing import TokenMixing
@@ -45,6 +47,7 @@ __all__ = [
     "QueryLadder",
     "LearnedRows",
     "CodeEmbedding",
+    "DualPath",
     "AriaConnector",
     "MLP",
     "FusedMLP",
@@ -65,6 +68,7 @@ __all__ = [
     "ShuffleMLP",
     "ShuffleSwiGLU",
     "Stage",
+    "StridedConv",
     "TemporalScan",
     "TiledPatches",
     "TransformerAdapter",

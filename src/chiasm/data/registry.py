@@ -5,7 +5,15 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from chiasm.data import easy_vqa, easy_vqa_captions, lookups, marked_scenes, pairs, scenes
+from chiasm.data import (
+    easy_vqa,
+    easy_vqa_captions,
+    lookups,
+    marked_scenes,
+    pairs,
+    scenes,
+    written_words,
+)
 from chiasm.data.conversations import SUFFIXES, read_conversations
 from chiasm.data.example import Dataset
 from chiasm.data.scene_questions import RELATIONS
@@ -88,6 +96,17 @@ register(
         splits=scenes.SPLITS,
         packages=(),
         load=marked_scenes.load,
+    )
+)
+
+register(
+    Source(
+        name=written_words.NAME,
+        about="9,000 pictures of one to three words: where they stand, what they say, both",
+        licence="generated",
+        splits=scenes.SPLITS,
+        packages=(),
+        load=written_words.load,
     )
 )
 

@@ -154,3 +154,17 @@ VIT_B_CLASSES = TransformersVision(
 CLASSES_NANO = Levels(base=replace(LAYERED_NANO, class_token=True), taps=(1, 2))
 CLASSES_SMOL = Levels(base=replace(LAYERED_SMOL, class_token=True), taps=(1, 2, 3, 4, 5, 6))
 """Every layer of the small ones, with a class token."""
+
+SIGLIP_B_384 = TransformersVision(
+    model_type="siglip_vision_model",
+    settings=(
+        ("hidden_size", 768),
+        ("image_size", 384),
+        ("intermediate_size", 3072),
+        ("num_attention_heads", 12),
+        ("num_hidden_layers", 12),
+        ("patch_size", 16),
+    ),
+    taps=(-2,),
+)
+"""SigLIP-B/16 at 384 pixels, read one layer before the last: 24 x 24 tokens."""

@@ -283,3 +283,18 @@ OPT_2_7B = learned_places(
 
 LLAMA_3_2_3B = replace(LLAMA_3_2_1B, width=3072, depth=28, heads=24, head_width=128)
 """Llama-3.2-3B's sizes, likewise."""
+
+TINY_LLAMA_1_1B = Host(
+    vocabulary=32_000,
+    width=2048,
+    depth=22,
+    heads=32,
+    kv_heads=4,
+    head_width=64,
+    ff_width=5632,
+    max_positions=2048,
+)
+"""TinyLlama-1.1B (arXiv 2401.02385)."""
+
+LLAMA_2_70B = replace(VICUNA_7B, width=8192, depth=80, heads=64, kv_heads=8, ff_width=28_672)
+"""Llama-2-70B (arXiv 2307.09288)."""
