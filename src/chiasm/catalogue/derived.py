@@ -113,6 +113,8 @@ EXPLAINED: Mapping[tuple[str, str], str] = {
     ("idefics2", "peft"): "its stages here are LLaVA-1.5's; the paper adapts the host by DoRA",
     ("linear-clip-vizwiz", "arch"): "the layers that join stand behind the host's last one",
     ("linear-clip-vizwiz", "tok"): "CLIP's class token is its feature; no token is saved by it",
+    ("infimm-hd", "peft"): "low-rank deltas of the host, and gated blocks that are added to it",
+    ("qa-vit", "tok"): "the class token passes the layers and goes no further; every patch enters",
     ("v1-revisit", "tok"): "its host's own merging of 2 x 2 patches is not tagged",
     ("v2pe", "tok"): "its host family's projector reads 2 x 2 patches at a time; V2PE drops none",
     (

@@ -21,17 +21,22 @@ from chiasm.connectors.perceiver import PerceiverResampler
 from chiasm.connectors.pooled import MLPThenPool, PoolThenMLP
 from chiasm.connectors.qformer import QFormer
 from chiasm.connectors.query_ladder import QueryLadder
+from chiasm.connectors.question_aware import QuestionAware
 from chiasm.connectors.raw import RawFeatures
 from chiasm.connectors.regions import Regions
+from chiasm.connectors.routed_experts import RoutedProjection
 from chiasm.connectors.shared_latents import SharedLatents
 from chiasm.connectors.shuffle import ShuffleLinear, ShuffleMLP, ShuffleSwiGLU
 from chiasm.connectors.strided import StridedConv
 from chiasm.connectors.temporal_scan import TemporalScan
 from chiasm.connectors.tiled_patches import TiledPatches
+from chiasm.connectors.timed import Timed
 from chiasm.connectors.token_mixing import TokenMixing
 from chiasm.connectors.transformer_adapter import TransformerAdapter
 from chiasm.connectors.unchanged import Unchanged
 from chiasm.connectors.visual_table import VisualTable
+from chiasm.connectors.windowed_queries import WindowedQueries
+from chiasm.connectors.word_mixture import WordMixture
 from chiasm.connectors.zorro_hip import Stage, ZorroHiP
 
 __all__ = [
@@ -61,8 +66,10 @@ __all__ = [
     "PerceiverResampler",
     "MLPThenPool",
     "PoolThenMLP",
+    "QuestionAware",
     "RawFeatures",
     "Regions",
+    "RoutedProjection",
     "SharedLatents",
     "ShuffleLinear",
     "ShuffleMLP",
@@ -71,8 +78,11 @@ __all__ = [
     "StridedConv",
     "TemporalScan",
     "TiledPatches",
+    "Timed",
     "TransformerAdapter",
     "ZorroHiP",
     "Unchanged",
     "VisualTable",
+    "WindowedQueries",
+    "WordMixture",
 ]

@@ -28,8 +28,9 @@ class QFormer:
     heads: int
     head_width: int
     ff_width: int
-    vocabulary: int
-    """Words in the connector's own table; a host's id must lie in it."""
+    vocabulary: int = 0
+    """Words in the connector's own table; a host's id must lie in it. 0: it reads no words, and has
+    neither tables nor feed-forwards of them (BLIP-2)."""
     most_words: int = 512
     """Places of words; longer questions are read up to it."""
     cross_every: int = 2
@@ -39,7 +40,7 @@ class QFormer:
 
     @property
     def conditioned(self) -> bool:
-        return True
+        return self.vocabulary > 0
 
     @property
     def inner(self) -> int:

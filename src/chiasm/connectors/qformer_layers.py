@@ -80,7 +80,8 @@ class QFormerLayer(nn.Module):
         self.among = Read(sizes, sizes.inner)
         self.features = Read(sizes, width) if layer % sizes.cross_every == 0 else None
         self.think = Think(sizes)
-        self.think_words = Think(sizes) if layer < sizes.depth - 1 else None
+        further = sizes.vocabulary and layer < sizes.depth - 1
+        self.think_words = Think(sizes) if further else None
 
     def forward(
         self, x: Tensor, features: Tensor, among: Permission, of_features: Permission
@@ -110,10 +111,12 @@ class QueryingTransformer(nn.Module):
         super().__init__()
         self.sizes = sizes
         self.queries = nn.Parameter(torch.randn(sizes.latents, sizes.inner) * 0.02)
-        self.words = nn.Embedding(sizes.vocabulary, sizes.inner)
-        self.places = nn.Embedding(sizes.most_words, sizes.inner)
-        for table in (self.words, self.places):
-            nn.init.normal_(table.weight, std=0.02)
+        self.words = self.places = None
+        if sizes.vocabulary:
+            self.words = nn.Embedding(sizes.vocabulary, sizes.inner)
+            self.places = nn.Embedding(sizes.most_words, sizes.inner)
+            for table in (self.words, self.places):
+                nn.init.normal_(table.weight, std=0.02)
         self.norm = nn.LayerNorm(sizes.inner, eps=sizes.norm_eps)
         self.layers = nn.ModuleList(QFormerLayer(sizes, width, at) for at in range(sizes.depth))
         self.projection = nn.Linear(sizes.inner, host_width)
@@ -142,7 +145,7 @@ class QueryingTransformer(nn.Module):
         """Queries and words before the first norm, and which of them are real."""
         queries = self.queries.expand(images, -1, -1)
         real = torch.ones(queries.shape[:2], dtype=torch.bool, device=queries.device)
-        if asked is None:
+        if asked is None or self.words is None or self.places is None:
             return queries, real
         if self.condition is not None and asked.browse is not None:
             queries = queries + self.condition(asked.browse()).unsqueeze(1)

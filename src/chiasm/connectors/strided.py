@@ -58,8 +58,10 @@ class StridedTokens(nn.Module):
         self.projection = nn.Linear(config.channels, host_width)
 
     def connect(self, features: Features, asked: Asked | None = None) -> Tokens:
-        """Raises:
-        Misuse: some tokens are padding, which a convolution would mix into others.
+        """Rows of as many windows as fit.
+
+        Raises:
+            Misuse: some tokens are padding, which a convolution would mix into others.
         """
         if features.valid is not None and not bool(features.valid.all()):
             raise Misuse("a convolution cannot leave out padding; give all images one size")

@@ -1,9 +1,7 @@
 """AnyMAL: a Perceiver resampler aligns a frozen encoder with a frozen host of 70 billion."""
 
 from chiasm.connectors import PerceiverResampler
-from chiasm.experts import AdaptedWeights, LoRA
-from chiasm.experts.adapters import ATTENTION
-from chiasm.lineages.connecting import ANY_MAL
+from chiasm.lineages.connecting import ANY_MAL, low_rank
 from chiasm.lineages.encoders import CLIP_L_224
 from chiasm.lineages.hosts import LLAMA_2_70B
 from chiasm.lineages.vision_language import VISION_LANGUAGE
@@ -14,11 +12,6 @@ def aligner(latents: int, depth: int, heads: int, head_width: int) -> PerceiverR
     return PerceiverResampler(
         latents=latents, depth=depth, heads=heads, head_width=head_width, project=True
     )
-
-
-def deltas(rank: int) -> AdaptedWeights:
-    """LoRA on the host's attention, twice the rank its alpha."""
-    return AdaptedWeights((LoRA(sites=ATTENTION, rank=rank, alpha=2.0 * rank, dropout=0.0),))
 
 
 SYSTEM = register(
@@ -43,13 +36,13 @@ SYSTEM = register(
         ),
         scales=derive(
             VISION_LANGUAGE,
-            nano=dict(connector=aligner(16, 1, 4, 32), experts=deltas(4)),
-            smol=dict(connector=aligner(32, 2, 8, 64), experts=deltas(16), teaching=ANY_MAL),
+            nano=dict(connector=aligner(16, 1, 4, 32), experts=low_rank(4)),
+            smol=dict(connector=aligner(32, 2, 8, 64), experts=low_rank(16), teaching=ANY_MAL),
             paper=dict(
                 views=Fixed(224, 224),
                 encoder=CLIP_L_224,
                 connector=aligner(64, 6, 16, 64),
-                experts=deltas(64),
+                experts=low_rank(64),
                 teaching=ANY_MAL,
                 host=LLAMA_2_70B,
             ),
