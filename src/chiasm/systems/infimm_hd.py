@@ -15,7 +15,7 @@ from chiasm.visibility import Causal, PrecedingItem, Sight
 READ = GatedCrossAttention(
     every=4, first=3, heads=12, head_width=64, ff_multiple=1, channel_gates=True, units=11
 )
-TILES = Tiles(side=224, most=4, tagged=False)
+TILES = Tiles(side=256, most=4, tagged=False)
 
 SYSTEM = register(
     System(
