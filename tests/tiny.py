@@ -61,6 +61,7 @@ ROOM_SIZES = {
     "patches": 15,
     "most_words": 13,
     "levels": 89,
+    "table_rows": HOST.vocabulary,
 }
 
 LATENT_SIZES = {"height": 6, "width": 10, "patch": 2, "stride": 1, "channels": 3}

@@ -93,6 +93,7 @@ def _assemble(answers: Answers) -> Model:
         decoder = Decoder(host, stack, weights, slots.prologue, slots.epilogue)
     head = answers.head.build(host, decoder.embed_tokens)
     connector = None if layerwise else answers.connector.build(width, token_width)
+    _lend(decoder.embed_tokens, connector)
     model = Model(
         answers,
         encoder=encoder,
@@ -177,6 +178,14 @@ def _stack(
         lanes=lanes,
         slots=slots,
     )
+
+
+def _lend(words: nn.Embedding, connector: nn.Module | None) -> None:
+    """Hand the host's table of words to the parts of a connector that read it."""
+    for part in () if connector is None else connector.modules():
+        borrow = getattr(part, "borrow", None)
+        if borrow is not None:
+            borrow(words)
 
 
 def _made(module: nn.Module | None) -> nn.Module:

@@ -301,7 +301,7 @@ def part_of(parameter: str) -> str:
         (*SLOTS, *AROUND, "decoder.tower.before.", "decoder.after.", "decoder.widen.")
     ):
         return "fusion"
-    if ".text_tower." in parameter:
+    if ".text_tower." in parameter or parameter.startswith("connector.vision_tower."):
         return "encoder"
     if parameter.startswith(("decoder.tower.", "decoder.tower_norm.", "decoder.ahead.")):
         return "tower"

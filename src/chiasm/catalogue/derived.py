@@ -115,6 +115,8 @@ EXPLAINED: Mapping[tuple[str, str], str] = {
     ("linear-clip-vizwiz", "tok"): "CLIP's class token is its feature; no token is saved by it",
     ("multimodn", "base"): "its modules change a state; the words' encoder is a transformer here",
     ("multimodn", "peft"): "the encoders are frozen at the published size, all the rest is new",
+    ("infimm-hd", "peft"): "low-rank deltas of the host, and gated blocks that are added to it",
+    ("qa-vit", "tok"): "the class token passes the layers and goes no further; every patch enters",
     ("v1-revisit", "tok"): "its host's own merging of 2 x 2 patches is not tagged",
     ("v2pe", "tok"): "its host family's projector reads 2 x 2 patches at a time; V2PE drops none",
     (

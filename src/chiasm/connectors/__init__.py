@@ -8,6 +8,7 @@ from chiasm.connectors.blockwise import Blockwise
 from chiasm.connectors.bridge import Bridge
 from chiasm.connectors.class_tokens import ClassTokens
 from chiasm.connectors.code_embedding import CodeEmbedding
+from chiasm.connectors.dual_path import DualPath
 from chiasm.connectors.fused import FusedMLP
 from chiasm.connectors.idefics2 import Idefics2Connector
 from chiasm.connectors.layerwise import PerLayer
@@ -23,15 +24,22 @@ from chiasm.connectors.perceiver import PerceiverResampler
 from chiasm.connectors.pooled import MLPThenPool, PoolThenMLP
 from chiasm.connectors.qformer import QFormer
 from chiasm.connectors.query_ladder import QueryLadder
+from chiasm.connectors.question_aware import QuestionAware
 from chiasm.connectors.raw import RawFeatures
 from chiasm.connectors.regions import Regions
+from chiasm.connectors.routed_experts import RoutedProjection
 from chiasm.connectors.shared_latents import SharedLatents
 from chiasm.connectors.shuffle import ShuffleLinear, ShuffleMLP, ShuffleSwiGLU
+from chiasm.connectors.strided import StridedConv
 from chiasm.connectors.temporal_scan import TemporalScan
 from chiasm.connectors.tiled_patches import TiledPatches
+from chiasm.connectors.timed import Timed
 from chiasm.connectors.token_mixing import TokenMixing
+from chiasm.connectors.transformer_adapter import TransformerAdapter
 from chiasm.connectors.unchanged import Unchanged
 from chiasm.connectors.visual_table import VisualTable
+from chiasm.connectors.windowed_queries import WindowedQueries
+from chiasm.connectors.word_mixture import WordMixture
 from chiasm.connectors.zorro_hip import Stage, ZorroHiP
 
 __all__ = [
@@ -49,6 +57,7 @@ __all__ = [
     "QueryLadder",
     "LearnedRows",
     "CodeEmbedding",
+    "DualPath",
     "AriaConnector",
     "MLP",
     "MixedHalves",
@@ -63,16 +72,23 @@ __all__ = [
     "PerceiverResampler",
     "MLPThenPool",
     "PoolThenMLP",
+    "QuestionAware",
     "RawFeatures",
     "Regions",
+    "RoutedProjection",
     "SharedLatents",
     "ShuffleLinear",
     "ShuffleMLP",
     "ShuffleSwiGLU",
     "Stage",
+    "StridedConv",
     "TemporalScan",
     "TiledPatches",
+    "Timed",
+    "TransformerAdapter",
     "ZorroHiP",
     "Unchanged",
     "VisualTable",
+    "WindowedQueries",
+    "WordMixture",
 ]

@@ -28,9 +28,9 @@ class QFormer:
     heads: int
     head_width: int
     ff_width: int
-    vocabulary: int
-    """Words in the connector's own table; a host's id must lie in it. 0: the queries read no words
-    (BLIP-2's)."""
+    vocabulary: int = 0
+    """Words in the connector's own table; a host's id must lie in it. 0: it reads no words, and has
+    neither tables nor feed-forwards of them (BLIP-2)."""
     most_words: int = 512
     """Places of words; longer questions are read up to it."""
     cross_every: int = 2

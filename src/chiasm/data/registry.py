@@ -5,7 +5,15 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from chiasm.data import easy_vqa, easy_vqa_captions, lookups, pairs, scenes
+from chiasm.data import (
+    easy_vqa,
+    easy_vqa_captions,
+    lookups,
+    marked_scenes,
+    pairs,
+    scenes,
+    written_words,
+)
 from chiasm.data.conversations import SUFFIXES, read_conversations
 from chiasm.data.example import Dataset
 from chiasm.data.scene_questions import RELATIONS
@@ -77,6 +85,28 @@ register(
         splits=scenes.SPLITS,
         packages=(),
         load=scenes.captions,
+    )
+)
+
+register(
+    Source(
+        name=marked_scenes.NAME,
+        about="the same kind of drawings with two marks on each: what stands under one of them",
+        licence="generated",
+        splits=scenes.SPLITS,
+        packages=(),
+        load=marked_scenes.load,
+    )
+)
+
+register(
+    Source(
+        name=written_words.NAME,
+        about="9,000 pictures of one to three words: where they stand, what they say, both",
+        licence="generated",
+        splits=scenes.SPLITS,
+        packages=(),
+        load=written_words.load,
     )
 )
 

@@ -4,8 +4,9 @@ from chiasm.encoders.adapted import AdaptedEncoder
 from chiasm.encoders.channels import ChannelConcat
 from chiasm.encoders.colour_codes import ColourCodes
 from chiasm.encoders.conv_patches import ConvPatches
+from chiasm.encoders.convnext import ConvNeXt
 from chiasm.encoders.efficientnet_lite import EfficientNetLite0
-from chiasm.encoders.frames import FrameStack
+from chiasm.encoders.frames import FrameMean, FrameStack
 from chiasm.encoders.grid_vision import GridVision
 from chiasm.encoders.image_bytes import ImageBytes
 from chiasm.encoders.latent_stack import LatentStack
@@ -13,19 +14,23 @@ from chiasm.encoders.levels import Levels
 from chiasm.encoders.none import NoEncoder
 from chiasm.encoders.patches import RawPatches
 from chiasm.encoders.perceiver import Perceiver
-from chiasm.encoders.resampled import ResampledEncoder
+from chiasm.encoders.resampled import Resampled
 from chiasm.encoders.rotary_vit import RotaryViT
+from chiasm.encoders.side_maps import SideMaps
 from chiasm.encoders.tiled_vision import TiledVision
 from chiasm.encoders.transformers_vision import TransformersVision
 from chiasm.encoders.vit import VisionTransformer
+from chiasm.encoders.with_resampler import ResampledEncoder
 
 __all__ = [
     "ResampledEncoder",
     "AdaptedEncoder",
     "ChannelConcat",
     "ColourCodes",
+    "ConvNeXt",
     "ConvPatches",
     "EfficientNetLite0",
+    "FrameMean",
     "FrameStack",
     "ImageBytes",
     "GridVision",
@@ -34,7 +39,9 @@ __all__ = [
     "NoEncoder",
     "Perceiver",
     "RawPatches",
+    "Resampled",
     "RotaryViT",
+    "SideMaps",
     "TiledVision",
     "TransformersVision",
     "VisionTransformer",

@@ -79,15 +79,23 @@ class ChannelConcatEncoder(nn.Module):
         self.register_buffer("scales", scales, persistent=False)
         self.register_buffer("shifts", shifts, persistent=False)
 
+    def each(
+        self,
+        images: Float[Tensor, "image 3 y x"],
+        image_valid: Bool[Tensor, "image y x"] | None,
+    ) -> list[Features]:
+        """What every encoder makes of the picture, normalised its way."""
+        return [
+            cast(Features, part(images * scale + shift, image_valid))
+            for part, scale, shift in zip(self.parts, self.scales, self.shifts, strict=True)
+        ]
+
     def forward(
         self,
         images: Float[Tensor, "image 3 y x"],
         image_valid: Bool[Tensor, "image y x"] | None = None,
     ) -> Features:
-        seen = [
-            cast(Features, part(images * scale + shift, image_valid))
-            for part, scale, shift in zip(self.parts, self.scales, self.shifts, strict=True)
-        ]
+        seen = self.each(images, image_valid)
         tokens = torch.cat([features.tokens for features in seen], dim=-1)
         masks = [features.valid for features in seen if features.valid is not None]
         valid = torch.stack(masks).all(0) if masks else None

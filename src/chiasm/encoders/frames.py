@@ -83,3 +83,42 @@ class FrameStackEncoder(nn.Module):
         rows, columns = seen.grid
         taps = tuple(joined(tap) for tap in seen.taps)
         return Features(joined(seen.tokens), (frames * rows, columns), None, taps)
+
+
+@dataclass(frozen=True, kw_only=True)
+class FrameMean:
+    """The mean over the frames of a stack, place by place (OneLLM, arXiv 2312.03700)."""
+
+    stack: FrameStack
+
+    @property
+    def width(self) -> int:
+        return self.stack.width
+
+    def grid(self, size: Size) -> tuple[int, int]:
+        rows, columns = self.stack.grid(size)
+        return rows // self.stack.frames, columns
+
+    def build(self) -> nn.Module:
+        return FrameMeanEncoder(FrameStackEncoder(self.stack), self.stack.frames)
+
+    def work(self, size: Size) -> Sequence[Work]:
+        return self.stack.work(size)
+
+
+class FrameMeanEncoder(nn.Module):
+    """`[clip, 3, frame * y, x]` to features of one frame, `[clip, token, width]`."""
+
+    def __init__(self, stack: FrameStackEncoder, frames: int) -> None:
+        super().__init__()
+        self.stack, self.frames = stack, frames
+
+    def forward(
+        self,
+        images: Float[Tensor, "clip 3 y x"],
+        image_valid: Bool[Tensor, "clip y x"] | None = None,
+    ) -> Features:
+        seen = cast(Features, self.stack(images, image_valid))
+        rows, columns = seen.grid
+        tokens = seen.tokens.unflatten(1, (self.frames, -1)).mean(1)
+        return Features(tokens, (rows // self.frames, columns))

@@ -1,58 +1,85 @@
-"""An encoder whose features are what a resampler makes of another's: both are one frozen part."""
+"""An encoder at its own size of picture, its map stretched to a grid that others share."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from typing import Protocol, cast
 
+import torch.nn.functional as F
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
+from chiasm.errors import Misuse
 from chiasm.spec import Size, Work
-from chiasm.spec.answer import Connector, Encoder
 from chiasm.stream import Features
 
 
-@dataclass(frozen=True, kw_only=True)
-class ResampledEncoder:
-    """`[image, count, width]`, one row of a grid, of the features of `encoder`.
+class _Encoder(Protocol):
+    @property
+    def width(self) -> int: ...
 
-    What was taught together with an encoder (BLIP-2's resampler) stays frozen with it, and a
-    connector of the system's own comes after.
+    def grid(self, size: Size) -> tuple[int, int]: ...
+
+    def build(self) -> nn.Module | None: ...
+
+    def work(self, size: Size) -> Sequence[Work]: ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class Resampled:
+    """Features of `each`, which sees the picture at `pixels` (None: as it comes), as a map of
+    `cells` rows and columns, bilinear between the corners' centres (Eagle, arXiv 2408.15998).
+
+    With `unshuffle` n, blocks of n x n tokens are first joined into one of n^2 times the width.
     """
 
-    encoder: Encoder
-    resampler: Connector
-    width: int
+    each: _Encoder
+    cells: tuple[int, int]
+    pixels: Size | None = None
+    unshuffle: int = 1
 
-    def __post_init__(self) -> None:
-        if self.resampler.conditioned or self.resampler.layerwise:
-            raise ValueError("an encoder's resampler reads the picture alone, for all layers")
+    @property
+    def width(self) -> int:
+        return self.each.width * self.unshuffle**2
 
     def grid(self, size: Size) -> tuple[int, int]:
-        return 1, self.resampler.count(self.encoder.grid(size))
+        return self.cells
 
-    def build(self) -> "Resampled | None":
-        made = self.encoder.build()
-        resampler = self.resampler.build(self.encoder.width, self.width)
-        return None if made is None or resampler is None else Resampled(made, resampler)
+    def build(self) -> "ResampledEncoder":
+        encoder = self.each.build()
+        if encoder is None:
+            raise ValueError("nothing to resample; name an encoder")
+        return ResampledEncoder(self, encoder)
 
     def work(self, size: Size) -> Sequence[Work]:
-        grid = self.encoder.grid(size)
-        again = self.resampler.work(grid, self.encoder.width, self.width)
-        moved = (replace(line, part="encoder") for line in again)
-        return (*self.encoder.work(size), *moved)
+        return self.each.work(size if self.pixels is None else self.pixels)
 
 
-class Resampled(nn.Module):
-    """Images to `Features` of the resampler's tokens."""
+class ResampledEncoder(nn.Module):
+    """Images to `[image, cells, width]`."""
 
-    def __init__(self, encoder: nn.Module, resampler: nn.Module) -> None:
+    def __init__(self, config: Resampled, each: nn.Module) -> None:
         super().__init__()
-        self.inner, self.resampler = encoder, resampler
+        self.config, self.each = config, each
 
     def forward(
         self,
-        images: Float[Tensor, "image 3 height width"],
-        image_valid: Bool[Tensor, "image height width"] | None = None,
+        images: Float[Tensor, "image 3 y x"],
+        image_valid: Bool[Tensor, "image y x"] | None = None,
     ) -> Features:
-        tokens = self.resampler.connect(self.inner(images, image_valid), None)  # pyright: ignore[reportCallIssue]
-        return Features(tokens.embeddings, (1, tokens.embeddings.shape[1]), tokens.valid)
+        """The stretched map.
+
+        Raises:
+            Misuse: some pixels are padding, which stretching would mix into others.
+        """
+        if image_valid is not None and not bool(image_valid.all()):
+            raise Misuse("a stretched map cannot leave out padding; give all views one size")
+        config = self.config
+        if config.pixels is not None and images.shape[-2:] != config.pixels:
+            images = F.interpolate(images, config.pixels, mode="bilinear", antialias=True)
+        seen = cast(Features, self.each(images, None))
+        maps = seen.tokens.transpose(1, 2).unflatten(2, seen.grid)
+        if config.unshuffle > 1:
+            maps = F.pixel_unshuffle(maps, config.unshuffle)
+        if maps.shape[-2:] != config.cells:
+            maps = F.interpolate(maps, config.cells, mode="bilinear", align_corners=True)
+        return Features(maps.flatten(2).transpose(1, 2), config.cells)

@@ -22,8 +22,10 @@ class GatedCrossAttention(AsMemory):
     """GATED XATTN-DENSE before every `every`-th layer (Flamingo, arXiv 2204.14198, section 2.2).
 
     y <- y + tanh(a) XAttn(LN y, memory), then y <- y + tanh(b) FFW(LN y); a = b = `gate_start`, 0
-    in the paper, so that training starts at the language model itself. An image holds no row of
-    the sequence.
+    in the paper, so that training starts at the language model itself; numbers, or vectors if
+    `channel_gates` (InfiMM-HD, arXiv 2403.01487). An image holds no row of the sequence.
+
+    With `units`, a learned vector for each of so many tiles of an image is added to what is read.
     """
 
     every: int
@@ -31,10 +33,13 @@ class GatedCrossAttention(AsMemory):
     head_width: int
     ff_multiple: int = 4
     gate_start: float = 0.0
+    channel_gates: bool = False
+    first: int = 0
+    units: int = 0
 
     def layers(self, depth: int) -> range:
         """The layers that are preceded by a gated block."""
-        return range(0, depth, self.every)
+        return range(self.first, depth, self.every)
 
     def fill(self, host: Host, parts: SlotParts) -> Slots:
         blocks = {
@@ -83,8 +88,12 @@ class GatedBlock(nn.Module):
         self.to_kv = nn.Linear(memory_width, 2 * inner, bias=False)
         self.to_out = nn.Linear(inner, width, bias=False)
         self.ff = normed_feed_forward(width, config.ff_multiple)
-        self.attention_gate = nn.Parameter(torch.full((1,), config.gate_start))
-        self.feed_forward_gate = nn.Parameter(torch.full((1,), config.gate_start))
+        gates = width if config.channel_gates else 1
+        self.attention_gate = nn.Parameter(torch.full((gates,), config.gate_start))
+        self.feed_forward_gate = nn.Parameter(torch.full((gates,), config.gate_start))
+        self.units = None
+        if config.units:
+            self.units = nn.Parameter(torch.randn(config.units, memory_width) * 0.02)
 
     def forward(
         self, hidden: Float[Tensor, "batch token width"], reading: Reading
@@ -99,9 +108,11 @@ class GatedBlock(nn.Module):
     def read(self, hidden: Tensor, reading: Reading, permission: Permission) -> Tensor:
         """XAttn(LN y, memory), ungated."""
         q = split_heads(self.to_q(self.norm(hidden)), self.heads)
-        k, v = given(reading, self._keys)
+        k, v = given(reading, lambda tokens: self._keys(tokens, reading))
         return self.to_out(merge_heads(attend(q, k, v, permission)))
 
-    def _keys(self, tokens: Tensor) -> tuple[Tensor, Tensor]:
+    def _keys(self, tokens: Tensor, reading: Reading) -> tuple[Tensor, Tensor]:
+        if self.units is not None and reading.memory is not None:
+            tokens = tokens + self.units[reading.memory.table.unit]
         k, v = self.to_kv(tokens).chunk(2, -1)
         return split_heads(k, self.heads), split_heads(v, self.heads)

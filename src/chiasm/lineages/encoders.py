@@ -154,3 +154,59 @@ VIT_B_CLASSES = TransformersVision(
 CLASSES_NANO = Levels(base=replace(LAYERED_NANO, class_token=True), taps=(1, 2))
 CLASSES_SMOL = Levels(base=replace(LAYERED_SMOL, class_token=True), taps=(1, 2, 3, 4, 5, 6))
 """Every layer of the small ones, with a class token."""
+
+SIGLIP_B_384 = TransformersVision(
+    model_type="siglip_vision_model",
+    settings=(
+        ("hidden_size", 768),
+        ("image_size", 384),
+        ("intermediate_size", 3072),
+        ("num_attention_heads", 12),
+        ("num_hidden_layers", 12),
+        ("patch_size", 16),
+    ),
+    taps=(-2,),
+)
+"""SigLIP-B/16 at 384 pixels, read one layer before the last: 24 x 24 tokens."""
+
+CLIP_B_224 = TransformersVision(
+    model_type="clip_vision_model",
+    settings=(
+        ("hidden_size", 768),
+        ("image_size", 224),
+        ("intermediate_size", 3072),
+        ("num_attention_heads", 12),
+        ("num_hidden_layers", 12),
+        ("patch_size", 16),
+    ),
+    taps=(-1,),
+)
+"""CLIP ViT-B/16 at 224 pixels, its last layer: 14 x 14 tokens."""
+
+CLIP_L_CLASS = replace(CLIP_L_224, taps=(-1,), drop_first=0)
+"""CLIP ViT-L/14 at 224 pixels, its last layer, the class token before the 256 patches."""
+
+CLIP_L_LOWER_HALF = replace(
+    CLIP_L_336,
+    settings=tuple(
+        (name, 12 if name == "num_hidden_layers" else value) for name, value in CLIP_L_336.settings
+    ),
+    taps=(-1,),
+    drop_first=0,
+)
+"""The first twelve of CLIP-L's 24 layers at 336 pixels, the class token first."""
+
+EVA_CLIP_E_448 = TransformersVision(
+    model_type="clip_vision_model",
+    settings=(
+        ("hidden_act", "gelu"),
+        ("hidden_size", 1792),
+        ("image_size", 448),
+        ("intermediate_size", 15_360),
+        ("num_attention_heads", 16),
+        ("num_hidden_layers", 64),
+        ("patch_size", 14),
+    ),
+    taps=(-1,),
+)
+"""EVA-CLIP-E/14's sizes in CLIP's blocks, its positions stretched to 448 pixels: 4.4 billion."""

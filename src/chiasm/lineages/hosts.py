@@ -304,3 +304,17 @@ COMMAND_R7B = Host(
     family="cohere2",
 )
 """Command R7B: three layers of a window, whose queries and keys turn, then one that sees all."""
+TINY_LLAMA_1_1B = Host(
+    vocabulary=32_000,
+    width=2048,
+    depth=22,
+    heads=32,
+    kv_heads=4,
+    head_width=64,
+    ff_width=5632,
+    max_positions=2048,
+)
+"""TinyLlama-1.1B (arXiv 2401.02385)."""
+
+LLAMA_2_70B = replace(VICUNA_7B, width=8192, depth=80, heads=64, kv_heads=8, ff_width=28_672)
+"""Llama-2-70B (arXiv 2307.09288)."""
