@@ -283,3 +283,39 @@ OPT_2_7B = learned_places(
 
 LLAMA_3_2_3B = replace(LLAMA_3_2_1B, width=3072, depth=28, heads=24, head_width=128)
 """Llama-3.2-3B's sizes, likewise."""
+
+PHI_2 = Host(
+    vocabulary=51_200,
+    width=2560,
+    depth=32,
+    heads=32,
+    kv_heads=32,
+    head_width=80,
+    ff_width=10_240,
+    norm="layer",
+    arrangement="parallel",
+    query_key_value_bias=True,
+    output_bias=True,
+    mlp_bias=True,
+    gated=False,
+    activation="gelu_new",
+    max_positions=2048,
+)
+"""Phi-2's sizes: one norm before attention and feed-forward, which run side by side. Here whole
+heads turn by position, there 32 of 80 entries; its head's bias is left out."""
+
+XMODEL_1_1B = replace(
+    VICUNA_7B, width=2048, depth=24, heads=32, kv_heads=4, head_width=64, ff_width=5632
+)
+"""Xmodel-LM (arXiv 2406.02856)."""
+
+MOBILE_LLAMA_1_4B = replace(
+    VICUNA_7B,
+    width=2048,
+    depth=24,
+    heads=16,
+    kv_heads=16,
+    ff_width=5632,
+    max_positions=2048,
+)
+"""MobileLLaMA-1.4B (arXiv 2312.16886)."""

@@ -36,6 +36,33 @@ def host_only(*, learning_rate: float) -> Teaching:
     return Teaching(objective=NextToken(), stages=(stage,))
 
 
+def aligned(
+    *trained: str,
+    rates: tuple[float, float],
+    share: float = 558 / (558 + 665),
+    batches: tuple[int, int] = (256, 128),
+) -> Teaching:
+    """LLaVA-1.5's two stages: the connector alone for a `share` of the budget, then what is named
+    here; `rates` and `batches` are those of the stages.
+    """
+    stages = (("alignment", ("connector",), share), ("instruction", trained, 1 - share))
+    return Teaching(
+        objective=NextToken(),
+        stages=tuple(
+            Stage(
+                name=name,
+                trained=parts,
+                learning_rate=rate,
+                share=part,
+                batch=batch,
+                warmup=0.03,
+                betas=(0.9, 0.999),
+            )
+            for (name, parts, part), rate, batch in zip(stages, rates, batches, strict=True)
+        ),
+    )
+
+
 CLIPS = Teaching(
     objective=NextToken(),
     stages=(
