@@ -60,6 +60,7 @@ ROOM_SIZES = {
     "stem": (5, 7, 11),
     "patches": 15,
     "most_words": 13,
+    "factor": (1, 5),
 }
 
 LATENT_SIZES = {"height": 6, "width": 10, "patch": 2, "stride": 1, "channels": 3}
