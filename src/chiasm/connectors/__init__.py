@@ -4,11 +4,13 @@ from chiasm.connectors.aligned_queries import AlignedQueries
 from chiasm.connectors.aria import AriaConnector
 from chiasm.connectors.asked_words import HostWords, TextTower
 from chiasm.connectors.blockwise import Blockwise
+from chiasm.connectors.c_abstractor import CAbstractor
 from chiasm.connectors.class_tokens import ClassTokens
 from chiasm.connectors.code_embedding import CodeEmbedding
 from chiasm.connectors.fused import FusedMLP
 from chiasm.connectors.idefics2 import Idefics2Connector
 from chiasm.connectors.layerwise import PerLayer
+from chiasm.connectors.ldp import LDP, PooledLDP
 from chiasm.connectors.learned_rows import LearnedRows
 from chiasm.connectors.mamba_scan import MambaScan
 from chiasm.connectors.marked import Marked
@@ -34,7 +36,10 @@ from chiasm.connectors.zorro_hip import Stage, ZorroHiP
 __all__ = [
     "AlignedQueries",
     "Blockwise",
+    "CAbstractor",
     "ClassTokens",
+    "LDP",
+    "PooledLDP",
     "Marked",
     "HostWords",
     "TextTower",
