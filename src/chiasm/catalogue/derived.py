@@ -113,6 +113,10 @@ EXPLAINED: Mapping[tuple[str, str], str] = {
     ("idefics2", "peft"): "its stages here are LLaVA-1.5's; the paper adapts the host by DoRA",
     ("linear-clip-vizwiz", "arch"): "the layers that join stand behind the host's last one",
     ("linear-clip-vizwiz", "tok"): "CLIP's class token is its feature; no token is saved by it",
+    (
+        "ovis",
+        "arch",
+    ): "its tokens are mixtures of a table's rows, as continuous as any projection",
     ("v1-revisit", "tok"): "its host's own merging of 2 x 2 patches is not tagged",
     ("v2pe", "tok"): "its host family's projector reads 2 x 2 patches at a time; V2PE drops none",
     (

@@ -279,3 +279,24 @@ EP_ALM = Teaching(
     ),
 )
 """The map at 2e-4 and the soft prompt at 1e-3, straight on the task (eP-ALM, arXiv 2303.11403)."""
+
+OVIS = Teaching(
+    objective=NextToken(),
+    stages=(
+        Stage(name="words", trained=("connector",), learning_rate=1e-4, share=10 / 14.3),
+        Stage(
+            name="descriptions",
+            trained=("encoder", "connector"),
+            learning_rate=1e-4,
+            share=2.3 / 14.3,
+        ),
+        Stage(
+            name="instruction",
+            trained=("encoder", "connector", "decoder", "head"),
+            learning_rate=2e-5,
+            share=2 / 14.3,
+        ),
+    ),
+)
+"""10M captions, 2.3M descriptions, then everything (Ovis, arXiv 2405.20797); the last share is
+ours. The paper's first stage begins the encoder's last layer anew and teaches it too."""
