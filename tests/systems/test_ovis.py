@@ -1,4 +1,4 @@
-"""The card of 192 ovis. Equality with transformers' Ovis2 is in `tests/hub`, the table in its room."""
+"""The card of 192 ovis. Equality with transformers' Ovis2 is in `tests/hub`."""
 
 from dataclasses import replace
 

@@ -24,6 +24,7 @@ from chiasm.connectors.qformer import QFormer
 from chiasm.connectors.query_ladder import QueryLadder
 from chiasm.connectors.raw import RawFeatures
 from chiasm.connectors.regions import Regions
+from chiasm.connectors.row_breaks import RowBreaks
 from chiasm.connectors.shared_latents import SharedLatents
 from chiasm.connectors.shuffle import ShuffleLinear, ShuffleMLP, ShuffleSwiGLU
 from chiasm.connectors.temporal_scan import TemporalScan
@@ -64,6 +65,7 @@ __all__ = [
     "PoolThenMLP",
     "RawFeatures",
     "Regions",
+    "RowBreaks",
     "SharedLatents",
     "ShuffleLinear",
     "ShuffleMLP",
