@@ -44,9 +44,9 @@ class Claim:
 
 def every() -> tuple[Claim, ...]:
     """The claims of all headline modules, one theme after the other."""
-    from chiasm.catalogue import headlines, headlines_compression
+    from chiasm.catalogue import headlines, headlines_compression, headlines_geometry
 
-    return (*headlines.CLAIMS, *headlines_compression.CLAIMS)
+    return (*headlines.CLAIMS, *headlines_compression.CLAIMS, *headlines_geometry.CLAIMS)
 
 
 HEAD = """# The papers' arithmetic, counted again

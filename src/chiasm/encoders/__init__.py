@@ -16,6 +16,7 @@ from chiasm.encoders.rotary_vit import RotaryViT
 from chiasm.encoders.tiled_vision import TiledVision
 from chiasm.encoders.transformers_vision import TransformersVision
 from chiasm.encoders.vit import VisionTransformer
+from chiasm.encoders.window_lora import WindowLoRA
 
 __all__ = [
     "ChannelConcat",
@@ -34,4 +35,5 @@ __all__ = [
     "TiledVision",
     "TransformersVision",
     "VisionTransformer",
+    "WindowLoRA",
 ]

@@ -319,3 +319,35 @@ MOBILE_LLAMA_1_4B = replace(
     max_positions=2048,
 )
 """MobileLLaMA-1.4B (arXiv 2312.16886)."""
+
+MISTRAL_NEMO_12B = replace(
+    MISTRAL_7B, vocabulary=131_072, width=5120, depth=40, rope_theta=1e6, max_positions=131_072
+)
+
+SMOLLM2_1_7B = Host(
+    vocabulary=49_152,
+    width=2048,
+    depth=24,
+    heads=32,
+    kv_heads=32,
+    head_width=64,
+    ff_width=8192,
+    rope_theta=130_000.0,
+    tied_head=True,
+    max_positions=8192,
+)
+
+QWEN_7B = Host(
+    vocabulary=151_936,
+    width=4096,
+    depth=32,
+    heads=32,
+    kv_heads=32,
+    head_width=128,
+    ff_width=11_008,
+    norm_eps=1e-6,
+    query_key_value_bias=True,
+    max_positions=8192,
+    family="qwen2",
+)
+"""Qwen-7B's sizes, the text side of Qwen-VL; its fused projections hold the same numbers."""

@@ -1,6 +1,7 @@
 """Ways of teaching that several families share."""
 
 from dataclasses import replace
+from math import exp, log
 
 from chiasm.objectives import NextToken
 from chiasm.spec import Stage, Teaching
@@ -300,3 +301,32 @@ OVIS = Teaching(
 )
 """10M captions, 2.3M descriptions, then everything (Ovis, arXiv 2405.20797); the last share is
 ours. The paper's first stage begins the encoder's last layer anew and teaches it too."""
+
+MONKEY = Teaching(
+    objective=NextToken(),
+    stages=(
+        Stage(
+            name="instruction",
+            trained=("experts", "connector", "decoder", "head"),
+            learning_rate=1e-5,
+            weight_decay=0.1,
+        ),
+    ),
+)
+"""One stage beside a frozen encoder: its low-rank sets, resampler and host (Monkey, arXiv
+2311.06607)."""
+
+
+def scaled_rate(parameters: float) -> float:
+    """exp(-0.4214 ln N - 0.5535), the peak learning rate of a decoder with N parameters, embeddings
+    apart (MM1, arXiv 2403.09611).
+    """
+    return exp(-0.4214 * log(parameters) - 0.5535)
+
+
+def scaled(parameters: float) -> Teaching:
+    """Everything in one stage at MM1's rate, with a tenth of it as weight decay."""
+    rate = scaled_rate(parameters)
+    [stage] = everything(learning_rate=rate).stages
+    stage = replace(stage, name="pre-training", weight_decay=0.1 * rate, batch=512)
+    return Teaching(objective=NextToken(), stages=(stage,))
