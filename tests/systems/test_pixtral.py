@@ -52,7 +52,10 @@ def test_images_together_equal_each_alone():
     together = batch(answers, [(*pictures, said(2, 1))])
     features = model.media(together).entering[0]
     apart = [model.media(batch(answers, [(p, said(2, 1))])).entering[0] for p in pictures]
-    close(features, torch.cat(apart), 1e-5)
+    # What the smaller images are padded with comes last.
+    held = torch.cat(apart)
+    assert len(features) > len(held)
+    close(features[: len(held)], held, 1e-5)
 
 
 @lawful
