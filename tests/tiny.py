@@ -20,7 +20,7 @@ from chiasm.encoders import NoEncoder
 from chiasm.fusion import NoFusion
 from chiasm.model import Model
 from chiasm.positions import Sequential
-from chiasm.spec import Answers, Host, NoViews, geometry, registered
+from chiasm.spec import Answers, Host, NoViews, View, geometry, registered
 from chiasm.spec.reading import Call, Losses, Reading
 from chiasm.stream import (
     ALL,
@@ -62,6 +62,7 @@ ROOM_SIZES = {
     "most_words": 13,
     "levels": 89,
     "table_rows": HOST.vocabulary,
+    "factor": (1, 5),
 }
 
 LATENT_SIZES = {"height": 6, "width": 10, "patch": 2, "stride": 1, "channels": 3}
@@ -288,7 +289,7 @@ def batch(
 ) -> Inputs:
     """Inputs of hand-made samples, padded on either side to `length` or the longest."""
     pixels: list[Tensor] = []
-    rows_of_picture: dict[Picture, list[int]] = {}
+    rows_of_picture: dict[tuple[Picture, tuple[View, ...]], list[int]] = {}
     made = [_sample_rows(answers, sample, pixels, rows_of_picture) for sample in samples]
     longest = max(len(sample.rows) for sample in made)
     count = longest if length is None else length
@@ -362,7 +363,7 @@ def _sample_rows(
     answers: Answers,
     sample: Sample,
     pixels: list[Tensor],
-    rows_of_picture: dict[Picture, list[int]],
+    rows_of_picture: dict[tuple[Picture, tuple[View, ...]], list[int]],
 ) -> _Rows:
     rows = _Rows()
     item, position, prefix, segment, entering = 0, 0, 0, SHARED, 0
@@ -373,19 +374,23 @@ def _sample_rows(
                 position = _draw(answers, piece, rows, item, position)
             continue
         if isinstance(piece, Picture):
-            plan = geometry(answers, (piece.height, piece.width))
+            others = [p for p in sample if isinstance(p, Picture) and p is not piece]
+            beside = [(other.height, other.width) for other in others]
+            plan = geometry(answers, (piece.height, piece.width), beside)
             if not plan.views:
                 continue
             item += 1
-            if piece not in rows_of_picture:
-                rows_of_picture[piece] = list(range(len(pixels), len(pixels) + len(plan.views)))
+            seen = piece, plan.views
+            if seen not in rows_of_picture:
+                rows_of_picture[seen] = list(range(len(pixels), len(pixels) + len(plan.views)))
                 generator = torch.Generator().manual_seed(piece.number)
                 pixels += [torch.randn(3, *v.target, generator=generator) for v in plan.views]
-            rows.owners += rows_of_picture[piece]
+            rows.owners += rows_of_picture[seen]
             identity = dict(item=item, turn=piece.turn, role=int(Role.USER), segment=segment)
             source, columns, shown = entering + plan.first_source, plan.grids[0][1], 0
             for view, count in zip(plan.views, plan.rows_per_view, strict=True):
                 kinds = [Modality.TEXT] * bool(view.tag) + [Modality.IMAGE] * count
+                kinds += [Modality.TEXT] * bool(view.close)
                 for kind in kinds:
                     at = shown if kind is Modality.IMAGE else 0
                     shown += kind is Modality.IMAGE

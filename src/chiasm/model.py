@@ -116,8 +116,11 @@ class Model(nn.Module):
         """
         if inputs.images is None or self.encoder is None or inputs.owners is None:
             return None
-        features = cast(Features, self.encoder(inputs.images, inputs.image_valid))
         owners = inputs.owners
+        given = [inputs.images, inputs.image_valid]
+        if getattr(self.encoder, "numbered", False):
+            given.append(view_numbers(owners, len(inputs.images)))
+        features = cast(Features, self.encoder(*given))
         if self.answers.connector.conditioned:
             features, owners = one_each(features, owners)
         connected = self._connect(features, asked)
@@ -307,6 +310,15 @@ def part_of(parameter: str) -> str:
         return "tower"
     part = parameter.split(".", 1)[0]
     return "connector" if part == "compressor" else part
+
+
+def view_numbers(owners: Int[Tensor, "batch item"], views: int) -> Int[Tensor, " view"]:
+    """The place of every view in the sample that shows it: wherever it lies in the batch, a view
+    of an image has the same place among the image's.
+    """
+    places = torch.arange(owners.shape[1], device=owners.device).expand_as(owners)
+    held = owners >= 0
+    return places.new_zeros(views).scatter(0, owners[held], places[held])
 
 
 def per_sample(

@@ -62,7 +62,7 @@ def test_rows_are_counted_by_geometry(slug, tokenizer, pictures):
         examples(pictures, independent=False), teach=True
     )
     for number, sizes in enumerate([[(30, 50)], [], [(21, 17), (64, 64)]]):
-        plans = [geometry(answers, size) for size in sizes]
+        plans = [geometry(answers, s, sizes[:at] + sizes[at + 1 :]) for at, s in enumerate(sizes)]
         rows = inputs.source[number] >= 0
         assert int(rows.sum()) == sum(plan.placeholders for plan in plans)
         assert bool((inputs.labels[number][rows] == -100).all())

@@ -44,9 +44,15 @@ class Claim:
 
 def every() -> tuple[Claim, ...]:
     """The claims of all headline modules, one theme after the other."""
-    from chiasm.catalogue import headlines, headlines_adapters, headlines_compression
+    from chiasm.catalogue import (
+        headlines,
+        headlines_adapters,
+        headlines_compression,
+        headlines_geometry,
+    )
 
-    return (*headlines.CLAIMS, *headlines_compression.CLAIMS, *headlines_adapters.CLAIMS)
+    themes = (headlines, headlines_compression, headlines_adapters, headlines_geometry)
+    return tuple(claim for theme in themes for claim in theme.CLAIMS)
 
 
 HEAD = """# The papers' arithmetic, counted again

@@ -117,6 +117,10 @@ EXPLAINED: Mapping[tuple[str, str], str] = {
     ("multimodn", "peft"): "the encoders are frozen at the published size, all the rest is new",
     ("infimm-hd", "peft"): "low-rank deltas of the host, and gated blocks that are added to it",
     ("qa-vit", "tok"): "the class token passes the layers and goes no further; every patch enters",
+    (
+        "ovis",
+        "arch",
+    ): "its tokens are mixtures of a table's rows, as continuous as any projection",
     ("v1-revisit", "tok"): "its host's own merging of 2 x 2 patches is not tagged",
     ("v2pe", "tok"): "its host family's projector reads 2 x 2 patches at a time; V2PE drops none",
     (

@@ -6,12 +6,14 @@ from chiasm.connectors.aria import AriaConnector
 from chiasm.connectors.asked_words import HostWords, TextTower
 from chiasm.connectors.blockwise import Blockwise
 from chiasm.connectors.bridge import Bridge
+from chiasm.connectors.c_abstractor import CAbstractor
 from chiasm.connectors.class_tokens import ClassTokens
 from chiasm.connectors.code_embedding import CodeEmbedding
 from chiasm.connectors.dual_path import DualPath
 from chiasm.connectors.fused import FusedMLP
 from chiasm.connectors.idefics2 import Idefics2Connector
 from chiasm.connectors.layerwise import PerLayer
+from chiasm.connectors.ldp import LDP, PooledLDP
 from chiasm.connectors.learned_rows import LearnedRows
 from chiasm.connectors.mamba_scan import MambaScan
 from chiasm.connectors.marked import Marked
@@ -28,6 +30,7 @@ from chiasm.connectors.question_aware import QuestionAware
 from chiasm.connectors.raw import RawFeatures
 from chiasm.connectors.regions import Regions
 from chiasm.connectors.routed_experts import RoutedProjection
+from chiasm.connectors.row_breaks import RowBreaks
 from chiasm.connectors.shared_latents import SharedLatents
 from chiasm.connectors.shuffle import ShuffleLinear, ShuffleMLP, ShuffleSwiGLU
 from chiasm.connectors.strided import StridedConv
@@ -47,7 +50,10 @@ __all__ = [
     "AlignedQueries",
     "Blockwise",
     "Bridge",
+    "CAbstractor",
     "ClassTokens",
+    "LDP",
+    "PooledLDP",
     "Marked",
     "HostWords",
     "TextTower",
@@ -76,6 +82,7 @@ __all__ = [
     "RawFeatures",
     "Regions",
     "RoutedProjection",
+    "RowBreaks",
     "SharedLatents",
     "ShuffleLinear",
     "ShuffleMLP",

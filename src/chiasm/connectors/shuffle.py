@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import prod
 
 from jaxtyping import Float
 from torch import Tensor, nn
@@ -12,27 +13,41 @@ from chiasm.spec import Work
 from chiasm.spec.work import linear
 from chiasm.stream import Asked, Features, Tokens
 
+Factor = int | tuple[int, int]
+"""Lines and columns of a block; one number for a square."""
+
 
 def space_to_depth(
-    tokens: Float[Tensor, "image token width"], grid: tuple[int, int], factor: int
+    tokens: Float[Tensor, "image token width"], grid: tuple[int, int], factor: Factor
 ) -> Float[Tensor, "image block wider"]:
-    """`factor x factor` blocks of a row-major grid, in reading order, as one token each.
+    """Blocks of a row-major grid, in reading order, as one token each.
 
     Inside a block tokens are concatenated in reading order, so that the map is a bijection:
-    `[image, rows * columns, width]` to `[image, rows * columns / factor^2, width * factor^2]`.
+    `[image, rows * columns, width]` to `[image, rows * columns / n, width * n]` for blocks of n.
     """
-    rows, columns = block_grid(grid, factor)
-    blocks = tokens.unflatten(1, (rows, factor, columns, factor))
+    (rows, columns), (down, right) = block_grid(grid, factor), sides(factor)
+    blocks = tokens.unflatten(1, (rows, down, columns, right))
     return blocks.transpose(2, 3).flatten(3).flatten(1, 2)
 
 
-def block_grid(grid: tuple[int, int], factor: int) -> tuple[int, int]:
-    if grid[0] % factor or grid[1] % factor:
+def sides(factor: Factor) -> tuple[int, int]:
+    """Lines and columns of a block."""
+    return (factor, factor) if isinstance(factor, int) else factor
+
+
+def block_grid(grid: tuple[int, int], factor: Factor) -> tuple[int, int]:
+    """Lines and columns of blocks.
+
+    Raises:
+        Misuse: a part of a block would be left.
+    """
+    down, right = sides(factor)
+    if grid[0] % down or grid[1] % right:
         raise Misuse(
-            f"a grid of {grid[0]} x {grid[1]} tokens has no whole blocks of {factor} x {factor}; "
+            f"a grid of {grid[0]} x {grid[1]} tokens has no whole blocks of {down} x {right}; "
             "choose an image size or a factor that divides"
         )
-    return grid[0] // factor, grid[1] // factor
+    return grid[0] // down, grid[1] // right
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -135,9 +150,12 @@ class ShuffledSwiGLU(nn.Module):
 
 @dataclass(frozen=True, kw_only=True)
 class ShuffleMLP:
-    """W2 gelu(W1 s(x)) of every block s(x) of `factor x factor` tokens (NVLM, arXiv 2409.11402)."""
+    """W2 act(W1 s(x)) of every block s(x) of `factor` tokens: squares (NVLM, arXiv 2409.11402), or
+    strips of one line (Xmodel-VLM, arXiv 2405.09215).
+    """
 
-    factor: int
+    factor: Factor
+    activation: str = "gelu"
     layerwise: bool = False
 
     @property
@@ -145,17 +163,16 @@ class ShuffleMLP:
         return False
 
     def count(self, grid: tuple[int, int]) -> int:
-        rows, columns = block_grid(grid, self.factor)
-        return rows * columns
+        return prod(block_grid(grid, self.factor))
 
     def width(self, width: int, host_width: int) -> int:
         return host_width
 
     def build(self, width: int, host_width: int) -> nn.Module:
-        return ShuffledMLP(self.factor, width, host_width)
+        return ShuffledMLP(self, width, host_width)
 
     def work(self, grid: tuple[int, int], width: int, host_width: int) -> Sequence[Work]:
-        tokens, wide = self.count(grid), width * self.factor**2
+        tokens, wide = self.count(grid), width * prod(sides(self.factor))
         return (
             linear("connector", "projection 1", tokens, wide, host_width),
             linear("connector", "projection 2", tokens, host_width, host_width),
@@ -163,14 +180,15 @@ class ShuffleMLP:
 
 
 class ShuffledMLP(nn.Module):
-    """`[image, token, width]` to `[image, token / factor^2, host width]`."""
+    """`[image, token, width]` to `[image, block, host width]`."""
 
-    def __init__(self, factor: int, width: int, host_width: int) -> None:
+    def __init__(self, config: ShuffleMLP, width: int, host_width: int) -> None:
         super().__init__()
-        self.factor = factor
-        self.linear_1 = nn.Linear(width * factor**2, host_width)
+        self.factor = config.factor
+        self.linear_1 = nn.Linear(width * prod(sides(config.factor)), host_width)
         self.linear_2 = nn.Linear(host_width, host_width)
+        self.activation = ACT2FN[config.activation]
 
     def connect(self, features: Features, asked: Asked | None = None) -> Tokens:
         blocks = space_to_depth(features.tokens, features.grid, self.factor)
-        return Tokens(self.linear_2(nn.functional.gelu(self.linear_1(blocks))))
+        return Tokens(self.linear_2(self.activation(self.linear_1(blocks))))

@@ -9,6 +9,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from chiasm.connectors.shuffle import space_to_depth
+from chiasm.connectors.tiled_patches import laid_out, own_grids
 from chiasm.errors import Misuse
 from chiasm.spec import Work
 from chiasm.spec.work import linear
@@ -86,10 +87,22 @@ class VisualWords(nn.Module):
         self.table = nn.Embedding(config.vocabulary, host_width)
 
     def connect(self, features: Features, asked: Asked | None = None) -> Tokens:
+        """Images of other sizes than the largest are read on their own grids."""
+        if features.valid is None:
+            return Tokens(self._marked(features))
+        maps = features.tokens.unflatten(1, features.grid)
+        return laid_out(
+            [
+                self._marked(Features(one[: grid[0], : grid[1]].flatten(0, 1)[None], grid))[0]
+                for one, grid in zip(maps, own_grids(features), strict=True)
+            ]
+        )
+
+    def _marked(self, features: Features) -> Float[Tensor, "image token width"]:
         words, marks = self.table.weight.tensor_split([self.config.words])
         tokens = self.chosen(features) @ words
         marks = marks.expand(tokens.shape[0], -1, -1)
-        return Tokens(torch.cat([marks[:, :1], tokens, marks[:, 1:]], dim=1))
+        return torch.cat([marks[:, :1], tokens, marks[:, 1:]], dim=1)
 
     def chosen(self, features: Features) -> Float[Tensor, "image block word"]:
         """How much of each row of the table every block takes; the entries sum to 1."""

@@ -51,9 +51,20 @@ def _context_limit(answers: Answers, load: Load) -> int:
 
 
 def _picture_limit(answers: Answers, load: Load) -> int:
-    each = rows(answers, load) - rows(answers, replace(load, pictures=load.pictures - 1))
-    fixed = rows(answers, load) - each * load.pictures
-    return (_context_limit(answers, load) - fixed) // each if each else MOST
+    limit = _context_limit(answers, load)
+
+    def held(pictures: int) -> bool:
+        return rows(answers, replace(load, pictures=pictures)) <= limit
+
+    # Pictures that share a budget shrink as they become more: no line through two counts says how
+    # many there may be. Each takes a row at least, if any takes one.
+    if rows(answers, replace(load, pictures=1)) == rows(answers, replace(load, pictures=0)):
+        return MOST
+    low, high = 0, limit
+    while low < high:
+        middle = (low + high + 1) // 2
+        low, high = (middle, high) if held(middle) else (low, middle - 1)
+    return low
 
 
 def _one_size(answers: Answers, load: Load) -> str | None:
@@ -121,7 +132,7 @@ def fit(answers: Answers, load: Load, memory: int, axis: str) -> Fit:
     def peak(value: int) -> int:
         # Pictures of many sizes become the same views; they are rehearsed once.
         asked = chosen.at(answers, load, value)
-        views = geometry(answers, asked.image).views
+        views = geometry(answers, asked.image, [asked.image] * (asked.pictures - 1)).views
         key = replace(asked, image=hash(views)) if axis == "pixels" else asked  # pyright: ignore
         if key not in known:
             known[key] = predicted_peak(answers, asked)

@@ -54,9 +54,16 @@ class Prompt:
 
 
 def make_prompt(
-    answers: Answers, text: int, visual: int | None, image: Size, *, most: int = LIMIT
+    answers: Answers,
+    text: int,
+    visual: int | None,
+    image: Size,
+    *,
+    most: int = LIMIT,
+    pictures: int = 1,
 ) -> Prompt:
-    """The prompt of `text` text rows about one image of `image` pixels.
+    """The prompt of `text` text rows about one image of `image` pixels, one of so many `pictures`
+    of that size that the sample holds.
 
     `visual`, when given, replaces the encoder's grid by the squarest grid of so many tokens. `most`
     bounds text and visual tokens.
@@ -73,7 +80,7 @@ def make_prompt(
             f"an image of {image[0]}x{image[1]} pixels cannot be counted; "
             f"give sides from 1 to {most}"
         )
-    found = _geometry(answers, visual, image)
+    found = _geometry(answers, visual, image, pictures)
     if found.tokens > most or found.placeholders > most:
         raise Misuse(
             f"the image becomes {max(found.tokens, found.placeholders)} tokens, more than {most}; "
@@ -119,8 +126,8 @@ def squarest(tokens: int) -> tuple[int, int]:
     return rows, tokens // rows if rows else 0
 
 
-def _geometry(answers: Answers, visual: int | None, image: Size) -> Geometry:
-    found = geometry(answers, image)
+def _geometry(answers: Answers, visual: int | None, image: Size, pictures: int) -> Geometry:
+    found = geometry(answers, image, [image] * (pictures - 1))
     if visual is None or not found.views:
         return found
     if visual == 0:

@@ -40,13 +40,20 @@ class Load:
 
 def rows(answers: Answers, load: Load) -> int:
     """Rows of a sample at the end: text, placeholders and what is answered."""
-    found = make_prompt(answers, load.text, None, load.image, most=MOST).geometry
+    found = _prompt(answers, load).geometry
     return load.text + load.pictures * found.placeholders + (0 if load.stage else load.new)
+
+
+def _prompt(answers: Answers, load: Load) -> Prompt:
+    """The prompt about one of the load's pictures, beside the others."""
+    return make_prompt(
+        answers, load.text, None, load.image, most=MOST, pictures=max(1, load.pictures)
+    )
 
 
 def load_inputs(answers: Answers, load: Load, pixels: Pixels = torch.randn) -> Inputs:
     """Random inputs of a load; all text rows behind the pictures are taught."""
-    prompt = make_prompt(answers, load.text, None, load.image, most=MOST)
+    prompt = _prompt(answers, load)
     found, count = prompt.geometry, load.pictures if prompt.geometry.views else 0
     table, source = _repeated(answers, prompt, count)
     ids = torch.randint(0, answers.host.vocabulary, (load.batch, table.shape[1]))

@@ -14,12 +14,12 @@ from transformers import PreTrainedTokenizerBase
 from chiasm.data.example import Example, Picture, Turn
 from chiasm.data.latents import to_latent
 from chiasm.data.points import pointed_row
-from chiasm.data.render import Rendered, render, text_ids
+from chiasm.data.render import Rendered, render, tag_ids
 from chiasm.data.rows import SIDE, SampleRows, place_image, place_latents
 from chiasm.data.template import Template
 from chiasm.data.views import picture, stack_views, view_pixels
 from chiasm.errors import ChiasmError
-from chiasm.spec import Answers, Context, Geometry, Latent, geometry
+from chiasm.spec import Answers, Context, Geometry, Latent, Size, geometry
 from chiasm.stream import SHARED, Inputs, Modality, Role, TokenTable
 
 IGNORED = -100
@@ -83,7 +83,12 @@ class Collator:
         turns: list[tuple[tuple[int, int], ...]] = []
         pixels: list[Tensor] = []
         for number, example in enumerate(examples):
-            images = [self._shown(source, pixels) for source in self._images(example)]
+            opened = [picture(source) for source in self._images(example)]
+            sizes = [(image.height, image.width) for image in opened]
+            images = [
+                self._shown(image, (*sizes[:at], *sizes[at + 1 :]), pixels)
+                for at, image in enumerate(opened)
+            ]
             whole = packed or not example.independent
             groups = [example.turns] if whole else [(turn,) for turn in example.turns]
             for first, group in enumerate(groups):
@@ -114,10 +119,9 @@ class Collator:
         always = self.answers.head.context is Context.ALWAYS
         return example.images if always or self.answers.views.plan((1, 1)) else ()
 
-    def _shown(self, source: Picture, pixels: list[Tensor]) -> _Shown:
-        """A picture read and planned; its views join `pixels`."""
-        image = picture(source)
-        plan = geometry(self.answers, (image.height, image.width))
+    def _shown(self, image: Image.Image, beside: Sequence[Size], pixels: list[Tensor]) -> _Shown:
+        """A picture planned beside the others of its sample; its views join `pixels`."""
+        plan = geometry(self.answers, (image.height, image.width), beside)
         first = len(pixels)
         pixels += view_pixels(image, plan.views, self.answers.pixels)
         return _Shown(image, plan, list(range(first, len(pixels))))
@@ -216,7 +220,10 @@ class Collator:
             rows.latents.append(to_latent(shown.image, latent))
             position = place_latents(rows, latent, position, identity, self._clean)
         rows.images += shown.views
-        tags = [text_ids(self.tokenizer, view.tag) for view in shown.plan.views]
+        tags = [
+            (tag_ids(self.tokenizer, view.tag), tag_ids(self.tokenizer, view.close))
+            for view in shown.plan.views
+        ]
         return place_image(rows, shown.plan, position, identity, tags)
 
     def _draw(
@@ -240,7 +247,7 @@ class Collator:
             position = place_latents(rows, latent, position, draft, self._clean)
         if last:
             return position
-        return self._show(rows, self._shown(source, pixels), position, said, True)
+        return self._show(rows, self._shown(picture(source), (), pixels), position, said, True)
 
     @property
     def _clean(self) -> float:

@@ -90,6 +90,18 @@ def text_ids(tokenizer: PreTrainedTokenizerBase, text: str) -> list[int]:
     return [token for token, _ in _encoded(tokenizer, len(tokenizer), text)] if text else []
 
 
+def tag_ids(tokenizer: PreTrainedTokenizerBase, text: str) -> list[int]:
+    """The ids of words that a system writes around views; special tokens that the tokenizer has
+    are one id each.
+    """
+    return list(_tagged(tokenizer, len(tokenizer), text)) if text else []
+
+
+@lru_cache(maxsize=4096)
+def _tagged(tokenizer: PreTrainedTokenizerBase, size: int, text: str) -> tuple[int, ...]:
+    return tuple(tokenizer(text, add_special_tokens=False)["input_ids"])
+
+
 def _tokenised(tokenizer: PreTrainedTokenizerBase, run: list[Piece]) -> list[Rendered]:
     """The ids of adjoining texts tokenised as one, each id labelled by its last character."""
     text = "".join(piece.value for piece in run)

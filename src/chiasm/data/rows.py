@@ -67,14 +67,14 @@ def place_image(
     plan: Geometry,
     position: int,
     identity: dict[str, int],
-    tags: Sequence[Sequence[int]],
+    tags: Sequence[tuple[Sequence[int], Sequence[int]]],
 ) -> int:
-    """One image's rows, view by view after the view's tag, and its memory tokens.
+    """One image's rows, view by view between the words around it, and its memory tokens.
 
     Returns the position after them.
     """
     source, spots = rows.entered + plan.first_source, []
-    for view, tag, count, grid, tokens in zip(
+    for view, (tag, close), count, grid, tokens in zip(
         plan.views, tags, plan.rows_per_view, plan.grids, plan.tokens_per_view, strict=True
     ):
         rows.add(tag, position, False, unit=view.unit, **identity)
@@ -94,6 +94,8 @@ def place_image(
             rows.place[-count:] = [(0.0, y, x) for y, x in places]
         spots += [(identity["item"], view.unit, 0.0, y, x) for y, x in places]
         position, source = position + count, source + count
+        rows.add(close, position, False, unit=view.unit, **identity)
+        position += len(close)
     rows.memory += spots
     rows.entered += max(plan.kept, plan.placeholders)
     return position

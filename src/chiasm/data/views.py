@@ -1,6 +1,7 @@
 """The views of an image as pixels, and a batch of views as one padded tensor."""
 
 from collections.abc import Sequence
+from math import floor
 
 import torch
 from jaxtyping import Bool, Float
@@ -56,5 +57,12 @@ def _cut(image: Image.Image, view: View) -> Image.Image:
     if (top, left, bottom, right) == (0.0, 0.0, 1.0, 1.0):
         return image
     width, height = image.size
-    box = (int(left * width), int(top * height), int(right * width), int(bottom * height))
+    box = [_pixel(left, width), _pixel(top, height), _pixel(right, width), _pixel(bottom, height)]
+    # Beyond the image a crop is black, in RGB.
+    image = image if image.mode == "RGB" else image.convert("RGB")
     return image.crop((box[0], box[1], max(box[2], box[0] + 1), max(box[3], box[1] + 1)))
+
+
+def _pixel(edge: float, length: int) -> int:
+    """The pixel at which a fraction of an edge lies; a fraction a rounding below counts as it."""
+    return floor(edge * length + 1e-6)

@@ -20,6 +20,7 @@ from chiasm.encoders.side_maps import SideMaps
 from chiasm.encoders.tiled_vision import TiledVision
 from chiasm.encoders.transformers_vision import TransformersVision
 from chiasm.encoders.vit import VisionTransformer
+from chiasm.encoders.window_lora import WindowLoRA
 from chiasm.encoders.with_resampler import ResampledEncoder
 
 __all__ = [
@@ -45,4 +46,5 @@ __all__ = [
     "TiledVision",
     "TransformersVision",
     "VisionTransformer",
+    "WindowLoRA",
 ]

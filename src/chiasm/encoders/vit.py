@@ -1,6 +1,6 @@
 """A plain vision transformer trained from scratch, with a patch or a convolutional stem."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import cast
 
@@ -86,7 +86,9 @@ class VisionTransformer:
         return work
 
 
-class _Layer(nn.Module):
+class Layer(nn.Module):
+    """x += W_o heads(W_qkv LN(x)), then x += MLP(LN(x))."""
+
     def __init__(self, config: VisionTransformer) -> None:
         super().__init__()
         self.heads = config.heads
@@ -101,9 +103,13 @@ class _Layer(nn.Module):
         )
 
     def forward(self, x: Tensor, permission: Permission) -> Tensor:
-        q, k, v = (split_heads(part, self.heads) for part in self.qkv(self.norm1(x)).chunk(3, -1))
-        x = x + self.out(merge_heads(attend(q, k, v, permission)))
+        x = x + self.out(self.mixed(self.qkv(self.norm1(x)), permission))
         return x + self.mlp(self.norm2(x))
+
+    def mixed(self, qkv: Tensor, permission: Permission) -> Tensor:
+        """What the heads read, from queries, keys and values side by side."""
+        q, k, v = (split_heads(part, self.heads) for part in qkv.chunk(3, -1))
+        return merge_heads(attend(q, k, v, permission))
 
 
 class VisionTransformerEncoder(nn.Module):
@@ -117,7 +123,7 @@ class VisionTransformerEncoder(nn.Module):
         self.config = config
         self.stem = _stem(config)
         self.first = nn.Parameter(torch.randn(config.width)) if config.class_token else None
-        self.layers = nn.ModuleList(_Layer(config) for _ in range(config.depth))
+        self.layers = nn.ModuleList(Layer(config) for _ in range(config.depth))
         self.norm = nn.LayerNorm(config.width)
 
     @property
@@ -130,6 +136,22 @@ class VisionTransformerEncoder(nn.Module):
         images: Float[Tensor, "image 3 height width"],
         image_valid: Bool[Tensor, "image height width"] | None = None,
     ) -> Features:
+        return self.features(images, image_valid, self.through)
+
+    def through(self, x: Tensor, permission: Permission) -> list[Tensor]:
+        """The tokens as they enter the first layer and as they leave each."""
+        states = [x]
+        for layer in self.layers:
+            states.append(layer(states[-1], permission))
+        return states
+
+    def features(
+        self,
+        images: Float[Tensor, "image 3 height width"],
+        image_valid: Bool[Tensor, "image height width"] | None,
+        through: Callable[[Tensor, Permission], list[Tensor]],
+    ) -> Features:
+        """Patches, what `through` makes of them, and the final norm."""
         p = self.config.patch
         missing = (0, -images.shape[3] % p, 0, -images.shape[2] % p)
         valid = None
@@ -146,11 +168,8 @@ class VisionTransformerEncoder(nn.Module):
             valid = None if valid is None else nn.functional.pad(valid, (1, 0), value=True)
             grid = 1, 1 + rows * columns
         permission = Permission(dense=None if valid is None else _keys(valid))
-        states = [x]
-        for layer in self.layers:
-            x = layer(x, permission)
-            states.append(x)
-        states[-1] = self.norm(x)
+        states = through(x, permission)
+        states[-1] = self.norm(states[-1])
         return Features(states[-1], grid, valid, tuple(states))
 
     def _positions(self, rows: int, columns: int) -> Float[Tensor, "token width"]:

@@ -28,6 +28,18 @@ class Around:
     def reads_memory(self) -> bool:
         return self.fusion.reads_memory
 
+    @property
+    def projects(self) -> bool:
+        return self.fusion.projects
+
+    @property
+    def as_wide(self) -> bool:
+        return self.fusion.as_wide
+
+    @property
+    def most_axes(self) -> int | None:
+        return self.fusion.most_axes
+
     def token_width(self, host: Host) -> int:
         return self.fusion.token_width(host)
 
@@ -42,3 +54,6 @@ class Around:
 
     def cached(self, host: Host, tokens: int) -> int:
         return self.fusion.cached(host, tokens)
+
+    def cached_row(self, host: Host) -> int:
+        return self.fusion.cached_row(host)

@@ -5,7 +5,7 @@ from typing import Any
 from chiasm.encoders import RotaryViT
 from chiasm.errors import ChiasmError
 from chiasm.spec import NativeResolution
-from chiasm.spec.geometry import Views
+from chiasm.spec.views import Views
 
 
 def encoder_of(config: Any, taps: tuple[int, ...]) -> RotaryViT:
@@ -48,7 +48,8 @@ def views_of(config: Any) -> NativeResolution:
     """Native sizes, the longer edge at most as the config says."""
     size = config.image_size
     longest = size if isinstance(size, int) else max(size)
-    return NativeResolution(longest=longest, shortest=config.patch_size)
+    side = config.patch_size
+    return NativeResolution(longest=longest, shortest=side, multiple=side)
 
 
 def config_of(encoder: RotaryViT, views: Views) -> Any:

@@ -2,7 +2,13 @@
 
 from dataclasses import replace
 
-from chiasm.encoders import ChannelConcat, Levels, TransformersVision, VisionTransformer
+from chiasm.encoders import (
+    ChannelConcat,
+    Levels,
+    RotaryViT,
+    TransformersVision,
+    VisionTransformer,
+)
 
 CLIP_L_336 = TransformersVision(
     model_type="clip_vision_model",
@@ -210,3 +216,49 @@ EVA_CLIP_E_448 = TransformersVision(
     taps=(-1,),
 )
 """EVA-CLIP-E/14's sizes in CLIP's blocks, its positions stretched to 448 pixels: 4.4 billion."""
+
+VIT_BIG_G_448 = VisionTransformer(patch=14, width=1664, depth=48, heads=16, ff_width=8192)
+"""ViT-bigG/14's sizes, as Qwen-VL has it: 32 x 32 tokens at 448 pixels; fixed positions in place
+of its learned ones."""
+
+SIGLIP_SO400M_364 = replace(
+    SIGLIP_SO400M_384,
+    settings=tuple(
+        (name, 364 if name == "image_size" else value) for name, value in SIGLIP_SO400M_384.settings
+    ),
+)
+"""SigLIP SO400M/14 at 364 pixels: 26 x 26 tokens."""
+
+SMOLVLM_SO400M_384 = replace(SIGLIP_SO400M_384, model_type="smolvlm_vision")
+"""The same network at 384 pixels, as SmolVLM-2.2B runs it: 27 x 27 tokens."""
+
+SMOLVLM_B_512 = TransformersVision(
+    model_type="smolvlm_vision",
+    settings=(
+        ("hidden_size", 768),
+        ("image_size", 512),
+        ("intermediate_size", 3072),
+        ("num_attention_heads", 12),
+        ("num_hidden_layers", 12),
+        ("patch_size", 16),
+    ),
+    taps=(),
+)
+"""SigLIP B/16 at 512 pixels, as the smaller SmolVLM run it: 32 x 32 tokens."""
+
+DFN_H_378 = TransformersVision(
+    model_type="clip_vision_model",
+    settings=(
+        ("hidden_size", 1280),
+        ("image_size", 378),
+        ("intermediate_size", 5120),
+        ("num_attention_heads", 16),
+        ("num_hidden_layers", 32),
+        ("patch_size", 14),
+    ),
+    taps=(-1,),
+)
+"""DFN's CLIP ViT-H/14, its last layer; positions stretch to other sizes."""
+
+PIXTRAL_VIT = RotaryViT(patch=16, hidden=1024, depth=24, heads=16, ff_width=4096)
+"""Pixtral's vision encoder, 0.4 billion parameters."""

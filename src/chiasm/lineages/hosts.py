@@ -318,3 +318,70 @@ TINY_LLAMA_1_1B = Host(
 
 LLAMA_2_70B = replace(VICUNA_7B, width=8192, depth=80, heads=64, kv_heads=8, ff_width=28_672)
 """Llama-2-70B (arXiv 2307.09288)."""
+PHI_2 = Host(
+    vocabulary=51_200,
+    width=2560,
+    depth=32,
+    heads=32,
+    kv_heads=32,
+    head_width=80,
+    ff_width=10_240,
+    norm="layer",
+    arrangement="parallel",
+    query_key_value_bias=True,
+    output_bias=True,
+    mlp_bias=True,
+    gated=False,
+    activation="gelu_new",
+    max_positions=2048,
+)
+"""Phi-2's sizes: one norm before attention and feed-forward, which run side by side. Here whole
+heads turn by position, there 32 of 80 entries; its head's bias is left out."""
+
+XMODEL_1_1B = replace(
+    VICUNA_7B, width=2048, depth=24, heads=32, kv_heads=4, head_width=64, ff_width=5632
+)
+"""Xmodel-LM (arXiv 2406.02856)."""
+
+MOBILE_LLAMA_1_4B = replace(
+    VICUNA_7B,
+    width=2048,
+    depth=24,
+    heads=16,
+    kv_heads=16,
+    ff_width=5632,
+    max_positions=2048,
+)
+"""MobileLLaMA-1.4B (arXiv 2312.16886)."""
+
+MISTRAL_NEMO_12B = replace(
+    MISTRAL_7B, vocabulary=131_072, width=5120, depth=40, rope_theta=1e6, max_positions=131_072
+)
+
+SMOLLM2_1_7B = Host(
+    vocabulary=49_152,
+    width=2048,
+    depth=24,
+    heads=32,
+    kv_heads=32,
+    head_width=64,
+    ff_width=8192,
+    rope_theta=130_000.0,
+    tied_head=True,
+    max_positions=8192,
+)
+
+QWEN_7B = Host(
+    vocabulary=151_936,
+    width=4096,
+    depth=32,
+    heads=32,
+    kv_heads=32,
+    head_width=128,
+    ff_width=11_008,
+    norm_eps=1e-6,
+    query_key_value_bias=True,
+    max_positions=8192,
+    family="qwen2",
+)
+"""Qwen-7B's sizes, the text side of Qwen-VL; its fused projections hold the same numbers."""

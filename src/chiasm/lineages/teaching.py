@@ -1,6 +1,7 @@
 """Ways of teaching that several families share."""
 
 from dataclasses import replace
+from math import exp, log
 
 from chiasm.objectives import NextToken
 from chiasm.spec import Stage, Teaching
@@ -45,6 +46,33 @@ def host_only(*, learning_rate: float) -> Teaching:
     """One stage in which the host learns: all there is to teach where nothing is looked at."""
     stage = Stage(name="host", trained=("decoder", "head"), learning_rate=learning_rate)
     return Teaching(objective=NextToken(), stages=(stage,))
+
+
+def aligned(
+    *trained: str,
+    rates: tuple[float, float],
+    share: float = 558 / (558 + 665),
+    batches: tuple[int, int] = (256, 128),
+) -> Teaching:
+    """LLaVA-1.5's two stages: the connector alone for a `share` of the budget, then what is named
+    here; `rates` and `batches` are those of the stages.
+    """
+    stages = (("alignment", ("connector",), share), ("instruction", trained, 1 - share))
+    return Teaching(
+        objective=NextToken(),
+        stages=tuple(
+            Stage(
+                name=name,
+                trained=parts,
+                learning_rate=rate,
+                share=part,
+                batch=batch,
+                warmup=0.03,
+                betas=(0.9, 0.999),
+            )
+            for (name, parts, part), rate, batch in zip(stages, rates, batches, strict=True)
+        ),
+    )
 
 
 CLIPS = Teaching(
@@ -263,3 +291,53 @@ EP_ALM = Teaching(
     ),
 )
 """The map at 2e-4 and the soft prompt at 1e-3, straight on the task (eP-ALM, arXiv 2303.11403)."""
+
+OVIS = Teaching(
+    objective=NextToken(),
+    stages=(
+        Stage(name="words", trained=("connector",), learning_rate=1e-4, share=10 / 14.3),
+        Stage(
+            name="descriptions",
+            trained=("encoder", "connector"),
+            learning_rate=1e-4,
+            share=2.3 / 14.3,
+        ),
+        Stage(
+            name="instruction",
+            trained=("encoder", "connector", "decoder", "head"),
+            learning_rate=2e-5,
+            share=2 / 14.3,
+        ),
+    ),
+)
+"""10M captions, 2.3M descriptions, then everything (Ovis, arXiv 2405.20797); the last share is
+ours. The paper's first stage begins the encoder's last layer anew and teaches it too."""
+
+MONKEY = Teaching(
+    objective=NextToken(),
+    stages=(
+        Stage(
+            name="instruction",
+            trained=("experts", "connector", "decoder", "head"),
+            learning_rate=1e-5,
+            weight_decay=0.1,
+        ),
+    ),
+)
+"""One stage beside a frozen encoder: its low-rank sets, resampler and host (Monkey, arXiv
+2311.06607)."""
+
+
+def scaled_rate(parameters: float) -> float:
+    """exp(-0.4214 ln N - 0.5535), the peak learning rate of a decoder with N parameters, embeddings
+    apart (MM1, arXiv 2403.09611).
+    """
+    return exp(-0.4214 * log(parameters) - 0.5535)
+
+
+def scaled(parameters: float) -> Teaching:
+    """Everything in one stage at MM1's rate, with a tenth of it as weight decay."""
+    rate = scaled_rate(parameters)
+    [stage] = everything(learning_rate=rate).stages
+    stage = replace(stage, name="pre-training", weight_decay=0.1 * rate, batch=512)
+    return Teaching(objective=NextToken(), stages=(stage,))

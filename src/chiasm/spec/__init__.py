@@ -13,21 +13,7 @@ from chiasm.spec.answer import (
     Positions,
 )
 from chiasm.spec.answers import Answers, Scale, scale_named
-from chiasm.spec.geometry import (
-    EqualArea,
-    FittedTiles,
-    Fixed,
-    Frames,
-    Geometry,
-    NativeResolution,
-    NoViews,
-    Size,
-    Tiles,
-    View,
-    Views,
-    WholePatches,
-    geometry,
-)
+from chiasm.spec.geometry import Geometry, geometry
 from chiasm.spec.host import Host
 from chiasm.spec.latent import Context, DrawsNothing, Latent
 from chiasm.spec.pointers import PointsNowhere
@@ -35,9 +21,34 @@ from chiasm.spec.registry import register, registered, system
 from chiasm.spec.state_space import StateSpace
 from chiasm.spec.system import Card, System, derive, differences
 from chiasm.spec.teaching import Stage, Teaching
+from chiasm.spec.tiles import (
+    AnyResolution,
+    FittedTiles,
+    GridTiles,
+    SharedBudget,
+    Tags,
+    Tiles,
+    Windows,
+)
+from chiasm.spec.views import (
+    EqualArea,
+    Fixed,
+    Frames,
+    NativeResolution,
+    NoViews,
+    Size,
+    View,
+    Views,
+    WholePatches,
+)
 from chiasm.spec.work import Work
 
 __all__ = [
+    "AnyResolution",
+    "GridTiles",
+    "SharedBudget",
+    "Tags",
+    "Windows",
     "Answers",
     "Card",
     "Compression",

@@ -5,10 +5,10 @@ from typing import Any, Protocol
 
 from torch import nn
 
-from chiasm.spec.geometry import Size
 from chiasm.spec.host import Host
 from chiasm.spec.latent import Context, Latent
 from chiasm.spec.slots import SlotParts, Slots, Weights
+from chiasm.spec.views import Size
 from chiasm.spec.work import LayerRows, Work
 from chiasm.stream import Modality, RowPlan, Rows, TokenTable
 

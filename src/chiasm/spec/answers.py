@@ -14,9 +14,9 @@ from chiasm.spec.answer import (
     Head,
     Positions,
 )
-from chiasm.spec.geometry import Views
 from chiasm.spec.host import Host
 from chiasm.spec.teaching import Teaching
+from chiasm.spec.views import Views
 
 
 class Scale(StrEnum):

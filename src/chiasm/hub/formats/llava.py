@@ -23,7 +23,7 @@ from chiasm.hub.names import Names, llava
 from chiasm.hub.tokens import SpecialTokens
 from chiasm.spec import Answers, Fixed
 from chiasm.spec.answer import Encoder
-from chiasm.spec.geometry import Views
+from chiasm.spec.views import Views
 
 
 def _read(config: Any) -> Answers:
