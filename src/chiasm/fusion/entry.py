@@ -3,8 +3,6 @@
 Each kind writes its whole answer; a fusion states what it answers otherwise.
 """
 
-from typing import ClassVar
-
 from chiasm.spec import Host
 from chiasm.stream import RowPlan
 
@@ -12,9 +10,17 @@ from chiasm.stream import RowPlan
 class AsMemory:
     """Layers read the tokens, which take no row; every row of the sequence does all the work."""
 
-    projects: ClassVar[bool] = False
-    as_wide: ClassVar[bool] = False
-    most_axes: ClassVar[int | None] = None
+    @property
+    def projects(self) -> bool:
+        return False
+
+    @property
+    def as_wide(self) -> bool:
+        return False
+
+    @property
+    def most_axes(self) -> int | None:
+        return None
 
     def plan(self, layer: int) -> RowPlan:
         return RowPlan()

@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import ClassVar
 
 import torch
 from jaxtyping import Float
@@ -39,10 +38,12 @@ class HyperAttention(AsMemory):
     sequence alone.
     """
 
-    as_wide: ClassVar[bool] = True
-
     every: int
     merge: Merge
+
+    @property
+    def as_wide(self) -> bool:
+        return True
 
     def placeholders(self, tokens: int) -> int:
         return 1 if tokens else 0

@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import ClassVar
 
 import torch
 from jaxtyping import Float
@@ -32,12 +31,14 @@ class LateClassTokens(AsMemory):
     that enters with the words. Positions mark them as learned (`chiasm.positions.WordsAlone`).
     """
 
-    as_wide: ClassVar[bool] = True
-
     first: int
     last: int
     levels: int
     prompts: int
+
+    @property
+    def as_wide(self) -> bool:
+        return True
 
     def __post_init__(self) -> None:
         if self.first < 1:

@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -24,9 +23,11 @@ class PreFusion(AsRowsAndMemory):
     2501.03895). Neither do samples without an image.
     """
 
-    most_axes: ClassVar[int | None] = 1
-
     layers: int
+
+    @property
+    def most_axes(self) -> int | None:
+        return 1
 
     def fill(self, host: Host, parts: SlotParts) -> Slots:
         return Slots(prologue=Fuse(parts.stack(self.layers)))

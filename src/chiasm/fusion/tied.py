@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import ClassVar, cast
+from typing import cast
 
 import torch
 from jaxtyping import Float
@@ -24,7 +24,9 @@ class TiedMemory(AsMemory):
     output and feed-forward.
     """
 
-    projects: ClassVar[bool] = True
+    @property
+    def projects(self) -> bool:
+        return True
 
     def plan(self, layer: int) -> RowPlan:
         return RowPlan(query=TEXT, key_value=ALL, output=TEXT, feed_forward=TEXT)
