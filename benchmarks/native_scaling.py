@@ -142,7 +142,9 @@ def fitted(points: list[dict[str, Any]], options: Any) -> dict[str, Any]:
 
 
 def compared(families: dict[str, dict[str, Any]], options: Any) -> list[dict[str, Any]]:
-    """Each family's least loss by its law, for FLOPs in the middle of the grid and at its end."""
+    """Each family's least loss by its law, for FLOPs in the middle of the grid and at its end; None
+    where its law does not fall with both sizes.
+    """
     rows = []
     sizes = [p["n"] for one in families.values() for p in one["points"]]
     top = 6.0 * max(sizes) * max(options.tokens)
@@ -151,6 +153,9 @@ def compared(families: dict[str, dict[str, Any]], options: Any) -> list[dict[str
         for name, one in families.items():
             held = {k: one["law"][k] for k in ("floor", "parameters", "alpha", "tokens", "beta")}
             law = ScalingLaw(**held)
+            if not law.falls:
+                row[name] = None
+                continue
             n, d = law.best(flops)
             row[name] = {"n": n, "d": d, "loss": law.loss(n, d)}
         rows.append(row)

@@ -178,6 +178,8 @@ def host_of(model: Model) -> Model:
         fusion=NoFusion(),
         visibility=Sight(sequence=Causal(), memory=Everything()),
         positions=Sequential(),
+        # Text stands on the diagonal of several axes, which turns as one axis does.
+        host=replace(model.answers.host, rope_sections=()),
     )
     host, state = build(alone), model.state_dict()
     host.load_state_dict({name: state[name] for name in host.state_dict()})

@@ -145,7 +145,11 @@ def test_images_of_other_sizes_beside_it_change_nothing(slug):
     model = fresh(answers).requires_grad_(False)
     together = batch(answers, ragged())
     assert together.image_valid is not None
-    logits = model(together)
+    try:
+        logits = model(together)
+    except Misuse as error:  # a connector may ask for views of one size
+        assert 20 < len(str(error)) < 200
+        return
     for number, sample in enumerate(ragged()):
         alone = model(batch(answers, [sample]))[0]
         close(logits[number][real(together)[number]], alone, 1e-4)

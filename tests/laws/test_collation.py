@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -44,7 +45,16 @@ def spoken(slug: str) -> Answers:
     """Tiny answers whose host knows the tokenizer's words, with a sliding window in one layer."""
     answers = tiny(slug)
     windows = (None, 9, None) if answers.host.mixer is None else ()
-    return replace(answers, host=replace(answers.host, vocabulary=283, windows=windows))
+    host = replace(answers.host, vocabulary=283, windows=windows)
+    return replace(answers, host=host, connector=reading_words(answers.connector, 283))
+
+
+def reading_words(connector: Any, words: int) -> Any:
+    """A connector that mixes the host's words mixes as many; one inside another likewise."""
+    if hasattr(connector, "table_rows"):
+        return replace(connector, table_rows=words)
+    inner = getattr(connector, "each", None)
+    return connector if inner is None else replace(connector, each=reading_words(inner, words))
 
 
 def examples(pictures: list[Path], *, independent: bool) -> list[Example]:

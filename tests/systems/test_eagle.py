@@ -52,6 +52,9 @@ class _Wide:
     def __init__(self, width: int) -> None:
         self.width = width
 
+    def grid(self, size: tuple[int, int]) -> tuple[int, int]:
+        return 32, 32
+
     def build(self) -> None:
         return None
 

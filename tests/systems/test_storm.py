@@ -108,7 +108,8 @@ def test_pooling_identical_frames_gives_one_frame():
     inputs = batch(answers, [SAMPLE])
     frame = inputs.images[:, :, :24]
     inputs = replace(inputs, images=frame.repeat(1, 1, FRAMES, 1))
-    single = build(replace(clip(), views=Fixed(24, 40), encoder=tiny(SLUG).encoder)).eval()
+    alike = replace(clip(), views=Fixed(24, 40), encoder=tiny(SLUG).encoder)
+    single = build(replace(alike, connector=replace(alike.connector, frames=1))).eval()
     alone = model.connector.mlp(model.encoder.each(frame).tokens)
     close(model.stream(inputs).embeddings[:, 2:-3], alone, 1e-6)
     assert count(single, "connector") == count(model, "connector")

@@ -15,7 +15,7 @@ from chiasm.assemble import build
 from chiasm.backbone import GrowingCache, LockStep
 from chiasm.cost import count, sample_inputs
 from chiasm.errors import Misuse
-from chiasm.fusion import NoFusion
+from chiasm.fusion import InSequence
 from chiasm.layers import Kind, Vectors
 from chiasm.layers import cut as cut_channels
 from chiasm.pruning import HOST, HOST_READS, TOWER, TOWER_READS, narrowed, places, sliced
@@ -222,4 +222,4 @@ def test_a_model_whose_channels_are_tied_is_refused():
     answers = tiny(SLUG)
     host = replace(answers.host, positions="rotary", query_key_norm=True, sub_norm=True)
     with pytest.raises(Misuse, match="no channels"):
-        places(fresh(replace(answers, host=host, fusion=NoFusion())))
+        places(fresh(replace(answers, host=host, fusion=InSequence())))

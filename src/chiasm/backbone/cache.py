@@ -45,6 +45,7 @@ class Cache(ABC):
         self.tables: dict[Hashable, TokenTable] = {}
         self.memory: dict[Hashable, tuple[Tensor, ...]] = {}
         self.memory_table: TokenTable | None = None
+        self.following: TokenTable | None = None
         self.parts: dict[Hashable, Cache] = {}
 
     def part(self, name: Hashable) -> "Cache":

@@ -113,6 +113,7 @@ EXPLAINED: Mapping[tuple[str, str], str] = {
     ("idefics2", "peft"): "its stages here are LLaVA-1.5's; the paper adapts the host by DoRA",
     ("linear-clip-vizwiz", "arch"): "the layers that join stand behind the host's last one",
     ("linear-clip-vizwiz", "tok"): "CLIP's class token is its feature; no token is saved by it",
+    ("mudaif", "arch"): "its co-attention is between rows of one sequence, not with a memory",
     ("multimodn", "base"): "its modules change a state; the words' encoder is a transformer here",
     ("multimodn", "peft"): "the encoders are frozen at the published size, all the rest is new",
     ("infimm-hd", "peft"): "low-rank deltas of the host, and gated blocks that are added to it",

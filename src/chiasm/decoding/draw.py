@@ -96,10 +96,11 @@ class Prompted:
             raise Misuse(f"every sample draws one picture of equal size, not {sorted(counts)} rows")
         [rows] = counts
         index = _places(is_draft, rows)
-        cache = GrowingCache()
+        cache, drafts = GrowingCache(), inputs.table.rows(index)
+        cache.following = drafts
         model.hidden(_without(inputs, is_draft), cache=cache)
         shape = (len(inputs.ids), rows, inputs.latents.shape[2])
-        return cls(cache, inputs.table.rows(index), shape)
+        return cls(cache, drafts, shape)
 
     def velocity(self, model: Draws, held: Tensor, time: float) -> Tensor:
         """The velocity of drafts that hold `held` at this time."""

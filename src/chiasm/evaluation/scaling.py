@@ -16,6 +16,10 @@ FLOPS_A_PAIR = 6.0
 """FLOPs of training a parameter on a token: C = 6 N D, N the parameters that a token passes."""
 DELTA = 1e-3
 """Where Huber's loss turns from square to absolute, in log loss (Hoffmann et al.)."""
+_LEAST = 1e-300
+"""A term of a law that a fit has taken to nothing."""
+_MOST_LOG = 700.0
+"""Above which a term, of a fit that found no law, is no number any more."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,7 +37,14 @@ class ScalingLaw:
 
     def loss(self, n: float, d: float) -> float:
         """Loss of N parameters after D tokens."""
-        return self.floor + self.parameters * n**-self.alpha + self.tokens * d**-self.beta
+        terms = ((self.parameters, self.alpha, n), (self.tokens, self.beta, d))
+        logs = (log(max(at, _LEAST)) - exponent * log(size) for at, exponent, size in terms)
+        return self.floor + sum(exp(min(term, _MOST_LOG)) for term in logs)
+
+    @property
+    def falls(self) -> bool:
+        """Whether more parameters and more tokens both help."""
+        return min(self.alpha, self.beta, self.parameters, self.tokens) > 0
 
     @property
     def parameter_exponent(self) -> float:
@@ -48,7 +59,15 @@ class ScalingLaw:
     def best(self, flops: float) -> tuple[float, float]:
         """N* and D* of the least loss with 6 N D = C:
         N* = (alpha A / beta B)^(1 / (alpha + beta)) (C / 6)^a.
+
+        Raises:
+            Misuse: the loss does not fall with both.
         """
+        if not self.falls:
+            raise Misuse(
+                f"a loss that changes with N^-{self.alpha:g} and D^-{self.beta:g} has no best "
+                "sizes; fit it to more of them"
+            )
         pairs, both = flops / FLOPS_A_PAIR, self.alpha + self.beta
         ratio = (self.alpha * self.parameters) / (self.beta * self.tokens)
         n = ratio ** (1 / both) * pairs**self.parameter_exponent
@@ -138,10 +157,10 @@ def _from(start: ScalingLaw, runs: Sequence[Run]) -> tuple[ScalingLaw, float]:
     # exponents.
     mid_n, mid_d = float(log_n.mean()), float(log_d.mean())
     first = [
-        log(start.floor),
-        log(start.parameters) - start.alpha * mid_n,
+        log(max(start.floor, _LEAST)),
+        log(max(start.parameters, _LEAST)) - start.alpha * mid_n,
         start.alpha,
-        log(start.tokens) - start.beta * mid_d,
+        log(max(start.tokens, _LEAST)) - start.beta * mid_d,
         start.beta,
     ]
     x = torch.tensor(first, dtype=torch.float64, requires_grad=True)

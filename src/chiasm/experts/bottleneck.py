@@ -92,16 +92,20 @@ class Bottleneck:
         return self.kinds if len(self.kinds) > 1 else ()
 
     def build(self, host: Host) -> nn.Module:
-        made = [Narrow(self, host.width) for _ in self.kinds]
+        made = [Narrow(self, self.width(host)) for _ in self.kinds]
         return made[0] if len(made) == 1 else ByKind(self.kinds, made)
 
     def weights(self, host: Host) -> int:
         """Parameters for one kind of row in one layer."""
-        biases = (1 + self.gated) * self.hidden + host.width if self.bias else 0
+        biases = (1 + self.gated) * self.hidden + self.width(host) if self.bias else 0
         return self.macs(host) + biases
 
     def macs(self, host: Host) -> int:
-        return (2 + self.gated) * host.width * self.hidden
+        return (2 + self.gated) * self.width(host) * self.hidden
+
+    def width(self, host: Host) -> int:
+        """Of what its place gives."""
+        return host.kv_heads * host.head_width if self.place is Place.VALUES else host.width
 
     def idle(self, host: Host, modality: Modality) -> int:
         group_at(self.kinds, Rows.of(modality))

@@ -70,7 +70,7 @@ class PromptGate(nn.Module):
 class TaskGate(nn.Module):
     """The expert of a sample's task: the last of `tasks` that it holds a row of, at one `weight`.
 
-    A cached step keeps the prompt's task.
+    A cached step keeps the prompt's task, to which rows belong that are known to follow it.
     """
 
     def __init__(self, tasks: tuple[Rows, ...], weight: float = 1.0) -> None:
@@ -84,6 +84,8 @@ class TaskGate(nn.Module):
                 (task,) = cache.memory[key]
             else:
                 task = task_of(self.tasks, reading.call.stream.table)
+                if cache is not None and cache.following is not None:
+                    task = task.maximum(task_of(self.tasks, cache.following))
             if cache is not None:
                 cache.memory[key] = (task,)
             weight = torch.full_like(task, self.weight, dtype=torch.float32)

@@ -113,6 +113,7 @@ class GatedBlock(nn.Module):
 
     def _keys(self, tokens: Tensor, reading: Reading) -> tuple[Tensor, Tensor]:
         if self.units is not None and reading.memory is not None:
-            tokens = tokens + self.units[reading.memory.table.unit]
+            table = reading.memory.table
+            tokens = tokens + self.units[table.unit.masked_fill(~table.valid, 0)]
         k, v = self.to_kv(tokens).chunk(2, -1)
         return split_heads(k, self.heads), split_heads(v, self.heads)

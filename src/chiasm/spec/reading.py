@@ -25,6 +25,8 @@ class MemoryCache(Protocol):
     """Tensors computed once (or per step), by a key."""
     tables: dict[Hashable, TokenTable]
     """Identities of the rows so far, this call's included, by row set."""
+    following: TokenTable | None
+    """Identities of rows that will follow, where they are known before they are read."""
 
 
 class Losses:

@@ -44,7 +44,7 @@ SYSTEM = register(
                 views=replace(TILES, side=64),
                 fusion=replace(READ, every=1, first=0, heads=4, head_width=32, units=6),
             ),
-            smol=dict(views=Tiles(side=224, most=4, tagged=False), fusion=replace(READ, units=6)),
+            smol=dict(views=TILES, fusion=replace(READ, units=6)),
             paper=dict(
                 views=replace(TILES, side=448, most=9),
                 pixels=replace(CLIP, fit="squash"),
