@@ -26,10 +26,11 @@ def test_parity_is_asked_only_where_a_reference_exists():
     assert row("bagel").parity == "none"
 
 
-def test_64_rows_are_tagged_and_no_two_alike():
+def test_101_rows_are_tagged_and_few_alike():
     tagged = [of for of in rows() if of.facets]
-    assert len(tagged) == 64
-    assert len({tuple(of.facets.items()) for of in tagged}) == 64
+    assert len(tagged) == 101
+    # Systems that differ in a connector alone have the same facets.
+    assert len({tuple(of.facets.items()) for of in tagged}) >= 96
 
 
 def test_every_answer_is_declared():
@@ -40,8 +41,8 @@ def test_every_answer_is_declared():
 
 def test_judgements_are_kept():
     doubted = [of for of in rows() if of.uncertain]
-    assert len(doubted) == 12
-    assert sum(len(of.uncertain) for of in doubted) == 16
+    assert len(doubted) == 14
+    assert sum(len(of.uncertain) for of in doubted) == 18
     assert row("latte-flow").uncertain == ("stage", "peft")
     assert row("latte-flow").facets["stage"] == ("ft",)
 

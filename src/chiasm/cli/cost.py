@@ -165,9 +165,9 @@ def flops_table(bills: Sequence["Bill"]) -> "Table":
         ("head", lambda b: number(b.head_row_flops, unit)),
         ("executed", lambda b: number(b.prefill_flops_executed, unit)),
         ("ratio", lambda b: ratio(b.prefill_flops_executed, first.prefill_flops_executed)),
-        ("decode", lambda b: number(b.decode_flops, step)),
+        ("step", lambda b: number(b.decode_flops, step)),
     ]
-    title = f"prefill in {unit}FLOPs; decode, one token against the cache, in {step}FLOPs"
+    title = f"prefill in {unit}FLOPs; step, one decoded token against the cache, in {step}FLOPs"
     return table(title, bills, columns)
 
 
@@ -223,7 +223,8 @@ def unit_of(value: float) -> str:
 
 
 def number(value: float, unit: str) -> str:
-    return f"{value / UNITS[unit]:.2f}"
+    scaled = value / UNITS[unit]
+    return f"{scaled:.2f}" if scaled < 100 else f"{scaled:.1f}"
 
 
 def ratio(value: float, first: float) -> str:

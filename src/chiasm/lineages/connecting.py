@@ -2,10 +2,18 @@
 
 from dataclasses import replace
 
+from chiasm.connectors import (
+    Marked,
+    PerceiverResampler,
+    RoutedProjection,
+    StridedConv,
+    TransformerAdapter,
+    WordMixture,
+)
 from chiasm.experts import AdaptedWeights, LoRA
 from chiasm.experts.adapters import ATTENTION
 from chiasm.lineages.vision_language import LLAVA_1_5
-from chiasm.spec import Stage, Teaching
+from chiasm.spec import Host, Stage, Teaching
 
 _ALIGNMENT, _INSTRUCTION = LLAVA_1_5.stages
 
@@ -13,6 +21,36 @@ _ALIGNMENT, _INSTRUCTION = LLAVA_1_5.stages
 def low_rank(rank: int) -> AdaptedWeights:
     """LoRA on the host's attention, twice the rank its alpha."""
     return AdaptedWeights((LoRA(sites=ATTENTION, rank=rank, alpha=2.0 * rank, dropout=0.0),))
+
+
+def resampled(latents: int, depth: int, heads: int, head_width: int) -> PerceiverResampler:
+    """Latents of the host's width (AnyMAL)."""
+    return PerceiverResampler(
+        latents=latents, depth=depth, heads=heads, head_width=head_width, project=True
+    )
+
+
+def word_mixture(kernel: int, stride: int, channels: int, host: Host, heads: int) -> Marked:
+    """A convolution, a linear map, and attention as wide as the host over its words."""
+    conv, wide = StridedConv(kernel=kernel, stride=stride, channels=channels), host.width // heads
+    return Marked(
+        each=WordMixture(each=conv, table_rows=host.vocabulary, heads=heads, head_width=wide)
+    )
+
+
+def enclosed_adapter(heads: int, ff_width: int, host_width: int) -> Marked:
+    """One layer between two vectors of deviation one over the root of the host's width."""
+    each = TransformerAdapter(depth=1, heads=heads, ff_width=ff_width)
+    return Marked(each=each, initial_std=host_width**-0.5)
+
+
+def routed_projection(queries: int, depth: int, heads: tuple[int, int], ff_width: int) -> Marked:
+    """Three stacks between marks; heads are (how many, how wide)."""
+    many, wide = heads
+    each = RoutedProjection(
+        queries=queries, branches=3, depth=depth, heads=many, head_width=wide, ff_width=ff_width
+    )
+    return Marked(each=each)
 
 
 VIP_LLAVA = Teaching(

@@ -1,18 +1,10 @@
 """AnyMAL: a Perceiver resampler aligns a frozen encoder with a frozen host of 70 billion."""
 
-from chiasm.connectors import PerceiverResampler
-from chiasm.lineages.connecting import ANY_MAL, low_rank
+from chiasm.lineages.connecting import ANY_MAL, low_rank, resampled
 from chiasm.lineages.encoders import CLIP_L_224
 from chiasm.lineages.hosts import LLAMA_2_70B
 from chiasm.lineages.vision_language import VISION_LANGUAGE
 from chiasm.spec import Card, Fixed, System, derive, register
-
-
-def aligner(latents: int, depth: int, heads: int, head_width: int) -> PerceiverResampler:
-    return PerceiverResampler(
-        latents=latents, depth=depth, heads=heads, head_width=head_width, project=True
-    )
-
 
 SYSTEM = register(
     System(
@@ -36,12 +28,12 @@ SYSTEM = register(
         ),
         scales=derive(
             VISION_LANGUAGE,
-            nano=dict(connector=aligner(16, 1, 4, 32), experts=low_rank(4)),
-            smol=dict(connector=aligner(32, 2, 8, 64), experts=low_rank(16), teaching=ANY_MAL),
+            nano=dict(connector=resampled(16, 1, 4, 32), experts=low_rank(4)),
+            smol=dict(connector=resampled(32, 2, 8, 64), experts=low_rank(16), teaching=ANY_MAL),
             paper=dict(
                 views=Fixed(224, 224),
                 encoder=CLIP_L_224,
-                connector=aligner(64, 6, 16, 64),
+                connector=resampled(64, 6, 16, 64),
                 experts=low_rank(64),
                 teaching=ANY_MAL,
                 host=LLAMA_2_70B,

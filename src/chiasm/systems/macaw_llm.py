@@ -1,21 +1,12 @@
 """Macaw-LLM: a convolution leaves five tokens an image, each a mixture of the host's own words."""
 
-from chiasm.connectors import Marked, StridedConv, WordMixture
 from chiasm.data.pixels import CLIP
+from chiasm.lineages.connecting import word_mixture
 from chiasm.lineages.encoders import CLIP_B_224
 from chiasm.lineages.hosts import NANO, SMOLLM2_135M, VICUNA_7B
 from chiasm.lineages.teaching import without_alignment
 from chiasm.lineages.vision_language import VISION_LANGUAGE
-from chiasm.spec import Card, Fixed, Host, System, derive, register
-
-
-def mixture(kernel: int, stride: int, channels: int, host: Host, heads: int) -> Marked:
-    """A convolution, a linear map, and attention as wide as the host over its words."""
-    conv, wide = StridedConv(kernel=kernel, stride=stride, channels=channels), host.width // heads
-    return Marked(
-        each=WordMixture(each=conv, table_rows=host.vocabulary, heads=heads, head_width=wide)
-    )
-
+from chiasm.spec import Card, Fixed, System, derive, register
 
 SYSTEM = register(
     System(
@@ -42,16 +33,16 @@ SYSTEM = register(
         ),
         scales=derive(
             VISION_LANGUAGE,
-            nano=dict(connector=mixture(5, 3, 128, NANO, 4)),
+            nano=dict(connector=word_mixture(5, 3, 128, NANO, 4)),
             smol=dict(
-                connector=mixture(13, 9, 320, SMOLLM2_135M, 9),
+                connector=word_mixture(13, 9, 320, SMOLLM2_135M, 9),
                 teaching=without_alignment(learning_rate=1e-4),
             ),
             paper=dict(
                 views=Fixed(224, 224),
                 pixels=CLIP,
                 encoder=CLIP_B_224,
-                connector=mixture(48, 36, 768, VICUNA_7B, 16),
+                connector=word_mixture(48, 36, 768, VICUNA_7B, 16),
                 teaching=without_alignment(learning_rate=3e-5),
             ),
         ),

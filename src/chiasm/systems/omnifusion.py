@@ -1,16 +1,9 @@
 """OmniFusion: a transformer layer for an adapter, and learned vectors around the picture."""
 
-from chiasm.connectors import Marked, TransformerAdapter
+from chiasm.lineages.connecting import enclosed_adapter
 from chiasm.lineages.hosts import MISTRAL_7B
 from chiasm.lineages.vision_language import VISION_LANGUAGE
 from chiasm.spec import Card, System, derive, register
-
-
-def adapter(heads: int, ff_width: int, host_width: int) -> Marked:
-    """One layer between two vectors of deviation one over the root of the host's width."""
-    each = TransformerAdapter(depth=1, heads=heads, ff_width=ff_width)
-    return Marked(each=each, initial_std=host_width**-0.5)
-
 
 SYSTEM = register(
     System(
@@ -36,9 +29,9 @@ SYSTEM = register(
         ),
         scales=derive(
             VISION_LANGUAGE,
-            nano=dict(connector=adapter(4, 256, 128)),
-            smol=dict(connector=adapter(4, 640, 576)),
-            paper=dict(connector=adapter(4, 2048, 4096), host=MISTRAL_7B),
+            nano=dict(connector=enclosed_adapter(4, 256, 128)),
+            smol=dict(connector=enclosed_adapter(4, 640, 576)),
+            paper=dict(connector=enclosed_adapter(4, 2048, 4096), host=MISTRAL_7B),
         ),
     )
 )

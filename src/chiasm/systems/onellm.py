@@ -1,21 +1,10 @@
 """OneLLM: one frozen encoder and one projection for everything, of stacks weighed by a router."""
 
-from chiasm.connectors import Marked, RoutedProjection
 from chiasm.data.pixels import CLIP
-from chiasm.lineages.connecting import ONE_LLM
+from chiasm.lineages.connecting import ONE_LLM, routed_projection
 from chiasm.lineages.encoders import CLIP_L_CLASS
 from chiasm.lineages.vision_language import VISION_LANGUAGE
 from chiasm.spec import Card, Fixed, System, derive, register
-
-
-def projection(queries: int, depth: int, heads: tuple[int, int], ff_width: int) -> Marked:
-    """Three stacks between marks; heads are (how many, how wide)."""
-    many, wide = heads
-    each = RoutedProjection(
-        queries=queries, branches=3, depth=depth, heads=many, head_width=wide, ff_width=ff_width
-    )
-    return Marked(each=each)
-
 
 SYSTEM = register(
     System(
@@ -44,13 +33,13 @@ SYSTEM = register(
         ),
         scales=derive(
             VISION_LANGUAGE,
-            nano=dict(connector=projection(16, 1, (4, 32), 256)),
-            smol=dict(connector=projection(30, 2, (6, 64), 1024)),
+            nano=dict(connector=routed_projection(16, 1, (4, 32), 256)),
+            smol=dict(connector=routed_projection(30, 2, (6, 64), 1024)),
             paper=dict(
                 views=Fixed(224, 224),
                 pixels=CLIP,
                 encoder=CLIP_L_CLASS,
-                connector=projection(30, 8, (16, 64), 2816),
+                connector=routed_projection(30, 8, (16, 64), 2816),
                 teaching=ONE_LLM,
             ),
         ),
