@@ -15,7 +15,7 @@ from chiasm.experts import SharedWeights
 from chiasm.layers import Linear
 from chiasm.model import Model
 from chiasm.spec import Answers, Host, Scale, System, system
-from chiasm.spec.fit import check_fit
+from chiasm.spec.fit import Unfit, check_fit
 from chiasm.spec.slots import Ahead, Levels, SlotParts, Slots, Tower, Weights
 from chiasm.stream import Role, RowPlan, Rows, Rule
 from chiasm.visibility import Causal, NotRole, Sight, Window, dense_permission, materialise
@@ -56,8 +56,10 @@ def _check_parts(answers: Answers) -> None:
 def _assembled(answers: Answers) -> Model:
     try:
         return _assemble(answers)
+    except Misuse:
+        raise
     except ValueError as error:
-        raise Misuse(f"these answers do not go together: {error}") from error
+        raise Unfit(f"these answers do not go together: {error}") from error
 
 
 def _assemble(answers: Answers) -> Model:

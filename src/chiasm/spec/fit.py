@@ -6,6 +6,11 @@ from chiasm.errors import Misuse
 from chiasm.spec.answers import Answers
 from chiasm.spec.geometry import geometry
 
+
+class Unfit(Misuse, ValueError):
+    """Answers that do not go together."""
+
+
 _PROBES = (64, 64), (211, 37)
 """Two images of other shapes: views that fit both to one plan fit every image to it."""
 
@@ -17,7 +22,7 @@ def check_fit(answers: Answers) -> None:
     """Refuse answers that do not go together, before anything is allocated.
 
     Raises:
-        Misuse: names what is needed and what is there instead.
+        Unfit: names what is needed and what is there instead.
     """
     _axes(answers)
     if not _looks(answers):
@@ -40,12 +45,12 @@ def _axes(answers: Answers) -> None:
     sections, axes = len(answers.host.rope_sections), answers.positions.axes
     most = answers.fusion.most_axes
     if most is not None and axes > most:
-        raise Misuse(
+        raise Unfit(
             f"positions are numbered along {axes} axes, but the fusion numbers its rows along "
             f"{most}; choose positions of {most}"
         )
     if sections > axes:
-        raise Misuse(
+        raise Unfit(
             f"the host turns heads by {sections} axes of positions, but positions are numbered "
             f"along {axes}; choose positions of {sections} axes, or a host without sections"
         )
@@ -54,7 +59,7 @@ def _axes(answers: Answers) -> None:
 def _nothing(answers: Answers) -> None:
     """Where nothing is looked at there is nothing to connect."""
     if answers.connector.width(1, 1):
-        raise Misuse(
+        raise Unfit(
             "nothing is looked at, so the connector has no features to connect; "
             "plan views and name an encoder, or answer with no connector"
         )
@@ -63,11 +68,11 @@ def _nothing(answers: Answers) -> None:
 def _entrance(answers: Answers) -> None:
     """Images are looked at: an encoder reads them and a fusion takes them up."""
     if not answers.encoder.width:
-        raise Misuse("views are planned, but no encoder reads them; name one, or plan no views")
+        raise Unfit("views are planned, but no encoder reads them; name one, or plan no views")
     if not answers.connector.width(answers.encoder.width, answers.host.width):
-        raise Misuse("images are looked at, but no connector makes tokens of them; name one")
+        raise Unfit("images are looked at, but no connector makes tokens of them; name one")
     if not (answers.fusion.enters or answers.fusion.reads_memory):
-        raise Misuse("images are looked at, but no fusion takes them up; name one")
+        raise Unfit("images are looked at, but no fusion takes them up; name one")
 
 
 def _ids(answers: Answers) -> None:
@@ -77,24 +82,24 @@ def _ids(answers: Answers) -> None:
     given = getattr(encoder, "codes", None)
     passes, table = hasattr(connector, "codes"), getattr(connector, "codes", None)
     if given is None and table is not None:
-        raise Misuse(
+        raise Unfit(
             f"the connector looks {table:,} codes up, but the encoder gives features "
             f"{encoder.width} wide; choose an encoder of codes, or a connector of features"
         )
     if given is not None and not passes:
-        raise Misuse(
+        raise Unfit(
             f"the encoder gives ids below {given:,}, which a connector of features cannot "
             "multiply; choose one that looks codes up"
         )
     if given is not None and table is not None and given > table:
-        raise Misuse(
+        raise Unfit(
             f"the encoder gives ids below {given:,}, the connector's table ends at {table:,}"
         )
     if answers.fusion.enters and answers.fusion.token_width(answers.host) == 1:
         words = answers.host.vocabulary
         if given is None or given > words:
             there = f"features {encoder.width} wide" if given is None else f"ids below {given:,}"
-            raise Misuse(
+            raise Unfit(
                 f"rows are ids of the host's {words:,} words, but the encoder gives {there}; "
                 "choose an encoder of bytes or codes among the host's words"
             )
@@ -104,7 +109,7 @@ def _projectors(answers: Answers) -> None:
     """Layers that project features for themselves, and a connector that leaves that to them."""
     own = answers.fusion.projects
     if own != answers.connector.layerwise:
-        raise Misuse(
+        raise Unfit(
             "every layer projects the features itself, so the connector is to be one a layer; "
             "wrap it in PerLayer"
             if own
@@ -119,18 +124,18 @@ def _widths(answers: Answers) -> None:
     wanted = fusion.token_width(host)
     given = connector.width(answers.encoder.width, wanted)
     if (fusion.enters or fusion.as_wide) and not connector.layerwise and given != wanted:
-        raise Misuse(
+        raise Unfit(
             f"the connector gives tokens {given} wide, but rows are {wanted} wide; "
             "choose a connector that projects to the rows' width, or a fusion that reads a memory"
         )
     if connector.conditioned and wanted != host.width:
-        raise Misuse(
+        raise Unfit(
             f"the connector reads words {host.width} wide, but makes tokens {wanted} wide; "
             "choose one that asks nothing, or a fusion whose tokens are as wide as the host"
         )
     takes_all = fusion.enters and fusion.placeholders(_TOKENS) == _TOKENS
     if getattr(connector, "finds_rows", False) and not (takes_all and wanted == host.width):
-        raise Misuse(
+        raise Unfit(
             "the connector is taught by what the host makes of each of its tokens, but the fusion "
             "gives them no rows of the host; choose one that enters them in the sequence"
         )
@@ -141,4 +146,4 @@ def _counts(answers: Answers) -> None:
     try:
         geometry(answers, _PROBES[0])
     except (ValueError, ZeroDivisionError) as error:
-        raise Misuse(f"the views do not fit what reads them: {error}") from None
+        raise Unfit(f"the views do not fit what reads them: {error}") from None
