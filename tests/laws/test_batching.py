@@ -142,14 +142,14 @@ def test_images_of_other_sizes_beside_it_change_nothing(slug):
     """Any looking system at native resolution: padded tokens never take a real token's place."""
     encoder = VisionTransformer(patch=8, width=20, depth=1, heads=4, ff_width=31)
     answers = replace(tiny(slug), views=NativeResolution(longest=40, shortest=16), encoder=encoder)
-    model = fresh(answers).requires_grad_(False)
-    together = batch(answers, ragged())
-    assert together.image_valid is not None
     try:
-        logits = model(together)
-    except Misuse as error:  # a connector may ask for views of one size
+        model = fresh(answers).requires_grad_(False)
+    except Misuse as error:  # a connector may ask for views of one size, or for other features
         assert 20 < len(str(error)) < 200
         return
+    together = batch(answers, ragged())
+    assert together.image_valid is not None
+    logits = model(together)
     for number, sample in enumerate(ragged()):
         alone = model(batch(answers, [sample]))[0]
         close(logits[number][real(together)[number]], alone, 1e-4)

@@ -1,6 +1,7 @@
 """Every answer beside every other: it learns, or it is refused in a sentence before it has memory.
 
-Encoders (with their views and pixels), connectors, fusions (with their visibility) and hosts (with
+Encoders (with their views and pixels), connectors, fusions (with their visibility
+and what their head reads) and hosts (with
 their positions) of all registered systems, at tiny sizes, in rows that hold every pair of two
 answers once (pairwise sampling).
 """
@@ -27,7 +28,7 @@ CHUNKS = 16
 FACTORS: dict[str, tuple[str, ...]] = {
     "encoder": ("views", "pixels", "encoder"),
     "connector": ("connector",),
-    "fusion": ("fusion", "visibility"),
+    "fusion": ("fusion", "visibility", "head"),
     "host": ("host", "positions"),
 }
 
@@ -119,11 +120,10 @@ def test_it_learns_or_is_refused_in_a_sentence(chunk):
             continue
         model = build(answers).train()
         try:
-            inputs = batch(answers, ragged())
+            loss = model.loss(batch(answers, ragged()))
         except Misuse as error:  # views that follow the image's shape are refused image by image
             assert 20 < len(str(error)) < 400, (slugs, error)
             continue
-        loss = model.loss(inputs)
         loss.backward()
         assert torch.isfinite(loss), slugs
         learned += 1

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import ClassVar
 
 from torch import nn
 
@@ -17,6 +18,9 @@ class StridedConv:
     padding: floor((n - kernel) / stride) + 1 tokens of n (Macaw-LLM, arXiv 2306.09093); with an
     `activation` before W (MMMModal, arXiv 2402.11297).
     """
+
+    one_size: ClassVar[bool] = True
+    """Padding cannot be left out."""
 
     kernel: int
     stride: int

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from jaxtyping import Float
@@ -29,6 +30,9 @@ class WindowedQueries:
 
     `shares` are the maps' parts of the features' width, in proportion.
     """
+
+    one_size: ClassVar[bool] = True
+    """Padding cannot be left out."""
 
     windows: tuple[int, ...]
     shares: tuple[int, ...]

@@ -1,6 +1,7 @@
 """Several encoders of one picture, each map on a grid of its own, for connectors that read them."""
 
 from dataclasses import dataclass, replace
+from typing import ClassVar
 
 import torch
 from jaxtyping import Bool, Float
@@ -20,6 +21,9 @@ class SideMaps(ChannelConcat):
     Taps are the maps. Tokens are, at each place of the first grid, the means of every map's window
     there, side by side.
     """
+
+    gives_maps: ClassVar[bool] = True
+    """Taps are maps of their own grids."""
 
     def grid(self, size: Size) -> tuple[int, int]:
         """The first one's.

@@ -37,6 +37,10 @@ class Around:
         return self.fusion.as_wide
 
     @property
+    def gives_states(self) -> bool:
+        return self.fusion.gives_states
+
+    @property
     def most_axes(self) -> int | None:
         return self.fusion.most_axes
 

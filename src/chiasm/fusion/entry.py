@@ -19,6 +19,10 @@ class AsMemory:
         return False
 
     @property
+    def gives_states(self) -> bool:
+        return False
+
+    @property
     def most_axes(self) -> int | None:
         return None
 

@@ -34,6 +34,10 @@ class ModularState(AsMemory):
     dropout: float = 0.2
     change: float = 0.0
 
+    @property
+    def gives_states(self) -> bool:
+        return True
+
     def fill(self, host: Host, parts: SlotParts) -> Slots:
         if parts.memory_width != host.width:
             raise ValueError(

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch.nn.functional as F
 from jaxtyping import Bool, Float, Int
@@ -19,6 +20,8 @@ class AnswersOfStates(DrawsNothing, PointsNowhere):
     `answers` are the classes; None: the words of the vocabulary. Every state on the way is taught
     the same answer: s_0, and each that a modality changed.
     """
+
+    reads_states: ClassVar[bool] = True
 
     state: int = 50
     hidden: int = 32

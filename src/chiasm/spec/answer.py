@@ -99,6 +99,11 @@ class Fusion(Protocol):
         ...
 
     @property
+    def gives_states(self) -> bool:
+        """True when what it leaves to the head are states on the way to an answer, and no rows."""
+        ...
+
+    @property
     def most_axes(self) -> int | None:
         """Axes of positions that it can number its rows along; None for any number."""
         ...

@@ -1,5 +1,6 @@
 """Which answers go together: what each one needs of what the others provide, by sizes alone."""
 
+from collections.abc import Iterator
 from typing import Any
 
 from chiasm.errors import Misuse
@@ -25,10 +26,12 @@ def check_fit(answers: Answers) -> None:
         Unfit: names what is needed and what is there instead.
     """
     _axes(answers)
+    _states(answers)
     if not _looks(answers):
         _nothing(answers)
         return
     _entrance(answers)
+    _maps(answers)
     _ids(answers)
     _projectors(answers)
     _widths(answers)
@@ -54,6 +57,44 @@ def _axes(answers: Answers) -> None:
             f"the host turns heads by {sections} axes of positions, but positions are numbered "
             f"along {axes}; choose positions of {sections} axes, or a host without sections"
         )
+
+
+def _states(answers: Answers) -> None:
+    """States on the way to an answer are for a head of their own."""
+    head: Any = answers.head
+    given, read = answers.fusion.gives_states, bool(getattr(head, "reads_states", False))
+    if given != read:
+        raise Unfit(
+            "the fusion leaves states to the head, which reads rows; choose a head of states"
+            if given
+            else "the head reads states, but the fusion leaves rows to it; choose a fusion that "
+            "changes states, or a head of words"
+        )
+
+
+def _within(connector: Any) -> Iterator[Any]:
+    """A connector, and those inside it."""
+    while connector is not None:
+        yield connector
+        connector = getattr(connector, "each", None)
+
+
+def _maps(answers: Answers) -> None:
+    """Connectors that read maps beside each other, or views of one size."""
+    encoder: Any = answers.encoder
+    for one in _within(answers.connector):
+        if hasattr(one, "windows") and not getattr(encoder, "gives_maps", False):
+            raise Unfit(
+                f"the connector reads {len(one.windows)} maps, but the encoder gives one row of "
+                "features; set encoders side by side as maps"
+            )
+        if getattr(one, "one_size", False):
+            targets = {v.target for size in _PROBES for v in answers.views.plan(size)}
+            if len(targets) > 1:
+                raise Unfit(
+                    "the connector cannot leave padding out, but views follow the image's shape; "
+                    "plan views of one size"
+                )
 
 
 def _nothing(answers: Answers) -> None:
@@ -95,12 +136,12 @@ def _ids(answers: Answers) -> None:
         raise Unfit(
             f"the encoder gives ids below {given:,}, the connector's table ends at {table:,}"
         )
-    if answers.fusion.enters and answers.fusion.token_width(answers.host) == 1:
+    if answers.fusion.token_width(answers.host) == 1:
         words = answers.host.vocabulary
-        if given is None or given > words:
+        if given is None or (answers.fusion.enters and given > words):
             there = f"features {encoder.width} wide" if given is None else f"ids below {given:,}"
             raise Unfit(
-                f"rows are ids of the host's {words:,} words, but the encoder gives {there}; "
+                f"tokens are to be ids (the host knows {words:,}), but the encoder gives {there}; "
                 "choose an encoder of bytes or codes among the host's words"
             )
 
@@ -123,12 +164,19 @@ def _widths(answers: Answers) -> None:
     host, fusion, connector = answers.host, answers.fusion, answers.connector
     wanted = fusion.token_width(host)
     given = connector.width(answers.encoder.width, wanted)
-    if (fusion.enters or fusion.as_wide) and not connector.layerwise and given != wanted:
+    bound = fusion.enters or fusion.as_wide or wanted != host.width
+    if bound and not connector.layerwise and given != wanted:
         raise Unfit(
             f"the connector gives tokens {given} wide, but rows are {wanted} wide; "
             "choose a connector that projects to the rows' width, or a fusion that reads a memory"
         )
-    if connector.conditioned and wanted != host.width:
+    if fusion.gives_states and getattr(connector, "browses", False):
+        raise Unfit(
+            "the connector reads what the host makes of a first pass, but the fusion leaves "
+            "states and no rows; choose a connector that does not browse"
+        )
+    reads = connector.conditioned or any(hasattr(c, "table_rows") for c in _within(connector))
+    if reads and wanted != host.width:
         raise Unfit(
             f"the connector reads words {host.width} wide, but makes tokens {wanted} wide; "
             "choose one that asks nothing, or a fusion whose tokens are as wide as the host"
