@@ -24,7 +24,11 @@ from chiasm.spec import registered
 QUESTION = "what color is the shape?"
 # Input ids alone do not tell roles (whom rows of these systems look at), drafts of pictures, an
 # image's bytes, or which tiles are views of one image.
-UNTOLD = {"aki", "vilbert", "zorro", "bagel", "latte-flow", "x-fusion", "mblm", "nvlm", "upop"}
+UNTOLD = {
+    *("aki", "vilbert", "zorro", "mudaif"),
+    *("bagel", "latte-flow", "x-fusion"),
+    *("mblm", "nvlm", "upop", "b2t2", "infimm-hd"),
+}
 SLUGS = sorted(set(registered()) - UNTOLD - {"text-only"})
 
 
