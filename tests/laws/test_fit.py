@@ -24,7 +24,9 @@ from chiasm.positions import Sequential
 from chiasm.spec import Answers, NoViews
 from chiasm.spec.fit import check_fit
 
-CHUNKS = 16
+CHUNKS = 8
+SAMPLED = 3
+"""Of so many rows one is tried: all 1,850 take two minutes, `SAMPLED = 1` tries them."""
 FACTORS: dict[str, tuple[str, ...]] = {
     "encoder": ("views", "pixels", "encoder"),
     "connector": ("connector",),
@@ -99,7 +101,7 @@ def test_rows_hold_every_pair():
 @pytest.mark.parametrize("chunk", range(CHUNKS))
 def test_it_learns_or_is_refused_in_a_sentence(chunk):
     named = {factor: members(fields) for factor, fields in FACTORS.items()}
-    rows = pairwise([len(names) for names in named.values()])[chunk::CHUNKS]
+    rows = pairwise([len(names) for names in named.values()])[chunk * SAMPLED :: CHUNKS * SAMPLED]
     assert rows
     learned = 0
     for row in rows:
