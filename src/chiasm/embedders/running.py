@@ -12,15 +12,13 @@ from chiasm.embedders.folder import save
 from chiasm.embedders.pairs import PairLike, pairs_named
 from chiasm.embedders.remembered import all_read
 from chiasm.embedders.teaching import MINED, Teacher
-from chiasm.errors import ChiasmError, Misuse
+from chiasm.errors import Misuse
 from chiasm.spec import Scale, scale_named
 from chiasm.spec.embedder import EmbedderSystem, embedder_system
 from chiasm.training.budget import Budget
 from chiasm.training.display import Display, default
-from chiasm.training.interrupt import Interrupted
-from chiasm.training.record import abandon, claimed, finished, write
+from chiasm.training.record import Export, carry_out
 from chiasm.training.run import device_named
-from chiasm.training.state import forget
 
 
 def teach(
@@ -66,9 +64,8 @@ def teach(
         "budget": budget.entries(),
         "batch": batch,
     }
-    with claimed(out):
-        if finished(out, settings, resume, display):
-            return out
+
+    def begin() -> tuple[Teacher, Export]:
         texts = [text for pair in held for text in pair.texts]
         answers = chosen.at(size)
         texts += [task.instruction for task in answers.batches.tasks]
@@ -83,21 +80,11 @@ def teach(
             display=display,
             checkpoint_steps=checkpoint_steps,
         )
-        write(out, {"settings": settings})
-        try:
-            teacher.run()
-        except Interrupted:
-            _export(teacher, settings)
-            raise
-        except ChiasmError:
-            if teacher.position.step == 0:
-                abandon(out)
-            raise
-        taught = _export(teacher, settings)
-        write(out, {"settings": settings, "result": taught})
-        forget(out)
-        for path in out.glob(MINED.format("*")):
-            path.unlink()
+        return teacher, lambda: _export(teacher, settings)
+
+    carry_out(out, settings, begin, resume=resume, display=display)
+    for path in out.glob(MINED.format("*")):
+        path.unlink()
     return out
 
 

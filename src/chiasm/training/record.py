@@ -2,10 +2,10 @@
 
 import json
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from filelock import FileLock, Timeout
 
@@ -13,6 +13,7 @@ from chiasm.errors import ChiasmError, Misuse
 from chiasm.training import metrics as curves
 from chiasm.training import state as states
 from chiasm.training.display import Display
+from chiasm.training.interrupt import Interrupted
 
 FILE = "run.json"
 _NEW, _LOCK = f".{FILE}.new", ".lock"
@@ -65,6 +66,51 @@ def finished(out: Path, settings: Mapping[str, Any], resume: bool, display: Disp
         states.forget(out)
         return True
     return False
+
+
+class Run(Protocol):
+    """What teaches, and where it stands."""
+
+    position: states.Position
+
+    def run(self) -> object: ...
+
+
+Export = Callable[[], dict[str, Any]]
+"""Leaves what is taught so far as a folder that opens; returns what `run.json` is to say of it."""
+
+
+def carry_out(
+    out: Path,
+    settings: Mapping[str, Any],
+    begin: Callable[[], tuple[Run, Export]],
+    *,
+    resume: bool,
+    display: Display,
+) -> None:
+    """A run from its first step, or from its newest state, to its end; a finished one is left.
+
+    Raises:
+        Misuse: as `claimed` and `finished`.
+        Interrupted: after a signal; what is taught so far is exported.
+        ChiasmError: teaching failed; before the first step nothing is left of the run.
+    """
+    with claimed(out):
+        if finished(out, settings, resume, display):
+            return
+        run, export = begin()
+        write(out, {"settings": settings})
+        try:
+            run.run()
+        except Interrupted:
+            export()
+            raise
+        except ChiasmError:
+            if run.position.step == 0:
+                abandon(out)
+            raise
+        write(out, {"settings": settings, "result": export()})
+        states.forget(out)
 
 
 def abandon(out: Path) -> None:

@@ -9,17 +9,15 @@ import torch
 
 from chiasm.data import Dataset, load
 from chiasm.data.collate import Collator
-from chiasm.errors import ChiasmError, Misuse
+from chiasm.errors import Misuse
 from chiasm.hub import save
 from chiasm.spec import System, scale_named
 from chiasm.spec import system as by_slug
-from chiasm.training import state as states
 from chiasm.training.budget import Budget
 from chiasm.training.display import Display, default
-from chiasm.training.interrupt import Interrupted
 from chiasm.training.loop import Options, Trainer
 from chiasm.training.prepare import Prepared, prepare
-from chiasm.training.record import abandon, claimed, finished, read, write
+from chiasm.training.record import Export, carry_out, read
 
 
 def train(
@@ -66,9 +64,8 @@ def train(
         "precision": options.precision,
         "overrides": list(overrides),
     }
-    with claimed(out):
-        if finished(out, settings, resume, display):
-            return out
+
+    def begin() -> tuple[Trainer, Export]:
         ready = prepare(
             chosen, scale, dataset, seed, overrides=overrides, device=device_named(device)
         )
@@ -82,20 +79,9 @@ def train(
             options=options,
             display=display,
         )
-        write(out, {"settings": settings})
-        try:
-            trainer.run()
-        except Interrupted:
-            _export(ready, out, settings, _result(trainer))
-            raise
-        except ChiasmError:
-            if trainer.position.step == 0:
-                abandon(out)
-            raise
-        taught = _result(trainer)
-        _export(ready, out, settings, taught)
-        write(out, {"settings": settings, "result": taught})
-        states.forget(out)
+        return trainer, lambda: _export(ready, out, settings, _result(trainer))
+
+    carry_out(out, settings, begin, resume=resume, display=display)
     return out
 
 
@@ -104,8 +90,10 @@ def result(out: Path | str) -> dict[str, Any] | None:
     return read(Path(out)).get("result")
 
 
-def _export(ready: Prepared, out: Path, settings: dict[str, Any], taught: dict[str, Any]) -> None:
-    """The model as it is now, as a checkpoint folder that says what it was taught."""
+def _export(
+    ready: Prepared, out: Path, settings: dict[str, Any], taught: dict[str, Any]
+) -> dict[str, Any]:
+    """The model as it is now, as a checkpoint folder that says what it was taught; returns that."""
     save(
         ready.model,
         out,
@@ -115,6 +103,7 @@ def _export(ready: Prepared, out: Path, settings: dict[str, Any], taught: dict[s
         template=ready.template,
         extra={"training": settings | taught},
     )
+    return taught
 
 
 def _result(trainer: Trainer) -> dict[str, Any]:
