@@ -13,7 +13,7 @@ from chiasm.drawing import Drafted, draft_rows, drafted
 from chiasm.pointing import Points, read_back, with_pointers
 from chiasm.spec import Answers
 from chiasm.spec.reading import Losses
-from chiasm.stream import Asked, Features, Inputs, Memory, Stream, Tokens
+from chiasm.stream import Asked, Connects, Features, Inputs, Memory, Stream, Tokens
 from chiasm.stream.table import take
 
 PARTS = (
@@ -34,10 +34,6 @@ fusion is what fills the decoder's slots, tower a second live stack beside the h
 answer adds to the host's own, flow where rows of a drawn picture enter and leave, action a policy
 beside the text head.
 """
-
-
-class Connects(Protocol):
-    def connect(self, features: Features, asked: Asked | None) -> Tokens: ...
 
 
 class Keeps(Protocol):

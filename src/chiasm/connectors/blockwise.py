@@ -2,13 +2,13 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol, cast
+from typing import cast
 
 from torch import nn
 
 from chiasm.connectors.shuffle import block_grid, space_to_depth
 from chiasm.spec import Connector, Work
-from chiasm.stream import Asked, Features, Tokens
+from chiasm.stream import Asked, Connects, Features, Tokens
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,10 +38,6 @@ class Blockwise:
     def work(self, grid: tuple[int, int], width: int, host_width: int) -> Sequence[Work]:
         wide = width * self.factor**2
         return self.each.work(block_grid(grid, self.factor), wide, host_width)
-
-
-class Connects(Protocol):
-    def connect(self, features: Features, asked: Asked | None) -> Tokens: ...
 
 
 class ConnectedBlocks(nn.Module):

@@ -2,14 +2,14 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol, cast
+from typing import cast
 
 import torch
 import torch.nn.functional as F
 from torch import nn
 
 from chiasm.spec import Connector, Work
-from chiasm.stream import Asked, Features, Tokens
+from chiasm.stream import Asked, Connects, Features, Tokens
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,10 +36,6 @@ class Marked:
 
     def work(self, grid: tuple[int, int], width: int, host_width: int) -> Sequence[Work]:
         return self.each.work(grid, width, host_width)
-
-
-class Connects(Protocol):
-    def connect(self, features: Features, asked: Asked | None) -> Tokens: ...
 
 
 class Marks(nn.Module):

@@ -3,13 +3,13 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from math import log
-from typing import Protocol, cast
+from typing import cast
 
 import torch
 from torch import nn
 
 from chiasm.spec import Connector, Work
-from chiasm.stream import Asked, Features, Tokens
+from chiasm.stream import Asked, Connects, Features, Tokens
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,10 +45,6 @@ class MixedHalves:
 
     def work(self, grid: tuple[int, int], width: int, host_width: int) -> Sequence[Work]:
         return self.each.work(grid, width // 2, host_width)
-
-
-class Connects(Protocol):
-    def connect(self, features: Features, asked: Asked | None) -> Tokens: ...
 
 
 class Halves(nn.Module):

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol, cast
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from chiasm.connectors.tiled_patches import own_grids
 from chiasm.errors import Misuse
 from chiasm.spec import Connector, Work
-from chiasm.stream import Asked, Features, Tokens
+from chiasm.stream import Asked, Connects, Features, Tokens
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,10 +45,6 @@ class RowBreaks:
 
     def work(self, grid: tuple[int, int], width: int, host_width: int) -> Sequence[Work]:
         return self.each.work(grid, width, host_width)
-
-
-class Connects(Protocol):
-    def connect(self, features: Features, asked: Asked | None) -> Tokens: ...
 
 
 class BrokenRows(nn.Module):

@@ -2,14 +2,14 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol, cast
+from typing import cast
 
 import torch
 from torch import nn
 
 from chiasm.errors import Misuse
 from chiasm.spec import Connector, Work
-from chiasm.stream import Asked, Features, Tokens
+from chiasm.stream import Asked, Connects, Features, Tokens
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,10 +40,6 @@ class Timed:
         return self.each.work(grid, width, host_width)
 
 
-class _Connects(Protocol):
-    def connect(self, features: Features, asked: Asked | None) -> Tokens: ...
-
-
 class TimedFrames(nn.Module):
     """`[image, frames * token, width]` to what the connector within gives."""
 
@@ -63,4 +59,4 @@ class TimedFrames(nn.Module):
             raise Misuse(f"{rows} rows of tokens are not {frames} equal frames; stack as many")
         clip = features.tokens.unflatten(1, (frames, rows // frames * columns)) + self.times
         timed = Features(clip.flatten(1, 2), features.grid, features.valid)
-        return cast(_Connects, self.each).connect(timed, asked)
+        return cast(Connects, self.each).connect(timed, asked)

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol, cast
+from typing import cast
 
 import torch
 from jaxtyping import Float
@@ -12,7 +12,7 @@ from chiasm.errors import Misuse
 from chiasm.layers import attend, merge_heads, split_heads
 from chiasm.spec import Connector, Work
 from chiasm.spec.work import attention, linear
-from chiasm.stream import Asked, Features, Permission, Tokens
+from chiasm.stream import Asked, Connects, Features, Permission, Tokens
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,10 +54,6 @@ class WordMixture:
         )
 
 
-class _Connects(Protocol):
-    def connect(self, features: Features, asked: Asked | None) -> Tokens: ...
-
-
 class MixedWords(nn.Module):
     """`[image, token, width]` to `[image, fewer, host width]`."""
 
@@ -95,7 +91,7 @@ class MixedWords(nn.Module):
         return keys, torch.cat([self.value(words), self.own_value, nothing])
 
     def connect(self, features: Features, asked: Asked | None = None) -> Tokens:
-        tokens = cast(_Connects, self.each).connect(features, asked)
+        tokens = cast(Connects, self.each).connect(features, asked)
         rows, heads = tokens.embeddings, self.config.heads
         q = split_heads(self.query(rows), heads)
         k, v = (

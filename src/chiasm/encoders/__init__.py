@@ -21,10 +21,10 @@ from chiasm.encoders.tiled_vision import TiledVision
 from chiasm.encoders.transformers_vision import TransformersVision
 from chiasm.encoders.vit import VisionTransformer
 from chiasm.encoders.window_lora import WindowLoRA
-from chiasm.encoders.with_resampler import ResampledEncoder
+from chiasm.encoders.with_resampler import WithResampler
 
 __all__ = [
-    "ResampledEncoder",
+    "WithResampler",
     "AdaptedEncoder",
     "ChannelConcat",
     "ColourCodes",

@@ -2,26 +2,15 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol, cast
+from typing import cast
 
 import torch
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from chiasm.spec import Size, Work
+from chiasm.spec.answer import Encoder
 from chiasm.stream import Features
-
-
-class _Encoder(Protocol):
-    @property
-    def width(self) -> int: ...
-
-    def grid(self, size: Size) -> tuple[int, int]: ...
-
-    def build(self) -> nn.Module | None: ...
-
-    def work(self, size: Size) -> Sequence[Work]: ...
-
 
 Moments = tuple[tuple[float, float, float], tuple[float, float, float]]
 """Mean and deviation by which pixels are normalised."""
@@ -34,7 +23,7 @@ class ChannelConcat:
     Pixels come normalised by `given`; each encoder sees them by its own of `moments`.
     """
 
-    parts: tuple[_Encoder, ...]
+    parts: tuple[Encoder, ...]
     given: Moments
     moments: tuple[Moments, ...]
 

@@ -2,25 +2,15 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol, cast
+from typing import cast
 
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from chiasm.errors import Misuse
 from chiasm.spec import Size, Work
+from chiasm.spec.answer import Encoder
 from chiasm.stream import Features
-
-
-class _Encoder(Protocol):
-    @property
-    def width(self) -> int: ...
-
-    def grid(self, size: Size) -> tuple[int, int]: ...
-
-    def build(self) -> nn.Module | None: ...
-
-    def work(self, size: Size) -> Sequence[Work]: ...
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,7 +20,7 @@ class FrameStack:
     Nothing passes between frames here: what mixes them comes after.
     """
 
-    each: _Encoder
+    each: Encoder
     frames: int
 
     @property

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol, cast
+from typing import cast
 
 import torch.nn.functional as F
 from jaxtyping import Bool, Float
@@ -10,18 +10,8 @@ from torch import Tensor, nn
 
 from chiasm.errors import Misuse
 from chiasm.spec import Size, Work
+from chiasm.spec.answer import Encoder
 from chiasm.stream import Features
-
-
-class _Encoder(Protocol):
-    @property
-    def width(self) -> int: ...
-
-    def grid(self, size: Size) -> tuple[int, int]: ...
-
-    def build(self) -> nn.Module | None: ...
-
-    def work(self, size: Size) -> Sequence[Work]: ...
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,7 +22,7 @@ class Resampled:
     With `unshuffle` n, blocks of n x n tokens are first joined into one of n^2 times the width.
     """
 
-    each: _Encoder
+    each: Encoder
     cells: tuple[int, int]
     pixels: Size | None = None
     unshuffle: int = 1

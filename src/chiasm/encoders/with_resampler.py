@@ -12,7 +12,7 @@ from chiasm.stream import Features
 
 
 @dataclass(frozen=True, kw_only=True)
-class ResampledEncoder:
+class WithResampler:
     """`[image, count, width]`, one row of a grid, of the features of `encoder`.
 
     What was taught together with an encoder (BLIP-2's resampler) stays frozen with it, and a
@@ -30,10 +30,10 @@ class ResampledEncoder:
     def grid(self, size: Size) -> tuple[int, int]:
         return 1, self.resampler.count(self.encoder.grid(size))
 
-    def build(self) -> "WithResampler | None":
+    def build(self) -> "WithResamplerEncoder | None":
         made = self.encoder.build()
         resampler = self.resampler.build(self.encoder.width, self.width)
-        return None if made is None or resampler is None else WithResampler(made, resampler)
+        return None if made is None or resampler is None else WithResamplerEncoder(made, resampler)
 
     def work(self, size: Size) -> Sequence[Work]:
         grid = self.encoder.grid(size)
@@ -42,7 +42,7 @@ class ResampledEncoder:
         return (*self.encoder.work(size), *moved)
 
 
-class WithResampler(nn.Module):
+class WithResamplerEncoder(nn.Module):
     """Images to `Features` of the resampler's tokens."""
 
     def __init__(self, encoder: nn.Module, resampler: nn.Module) -> None:

@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from chiasm.connectors import PerceiverResampler
-from chiasm.encoders import AdaptedEncoder, ResampledEncoder
+from chiasm.encoders import AdaptedEncoder, WithResampler
 from chiasm.experts import (
     AdaptedLinears,
     AdaptedWeights,
@@ -15,7 +15,7 @@ from chiasm.experts import (
     VisualMemory,
 )
 from chiasm.experts.adapters import ATTENTION, EVERY_SITE
-from chiasm.lineages.drawing import JOINT, LATENT
+from chiasm.lineages.drawing import DRAWN_FROM_SCRATCH, JOINT, LATENT
 from chiasm.lineages.encoders import CLIP_L_336, EVA_CLIP_G_224
 from chiasm.objectives import NextToken
 from chiasm.spec import Stage, Teaching
@@ -61,7 +61,7 @@ def one_stage(*trained: str, learning_rate: float, batch: int = 32) -> Teaching:
     return Teaching(objective=NextToken(), stages=(stage,))
 
 
-BLIP_2_TOKENS = ResampledEncoder(
+BLIP_2_TOKENS = WithResampler(
     encoder=EVA_CLIP_G_224,
     resampler=PerceiverResampler(latents=32, depth=6, heads=12, head_width=64, project=True),
     width=768,
@@ -113,6 +113,12 @@ CLIP_L_896 = AdaptedEncoder(
     ),
 )
 """CLIP-L at 896 pixels, with an ordinary LoRA."""
+
+SLIDING_FROM_SCRATCH = replace(
+    DRAWN_FROM_SCRATCH,
+    stages=tuple(replace(stage, copies=False) for stage in DRAWN_FROM_SCRATCH.stages),
+)
+"""Pairs that are added to the host's weights copy none of them."""
 
 TEXT_HARMONY = Teaching(
     objective=JOINT,

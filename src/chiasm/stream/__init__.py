@@ -1,6 +1,6 @@
 """Token identity: the types that flow between rooms. Imports nothing of ours."""
 
-from chiasm.stream.features import Asked, Features, Memory, Tokens
+from chiasm.stream.features import Asked, Connects, Features, Memory, Tokens
 from chiasm.stream.identity import SHARED, Modality, Role
 from chiasm.stream.permission import Permission
 from chiasm.stream.plan import ALL, MEDIA, NONE, TEXT, RowPlan, Rows, groups_of
@@ -15,6 +15,7 @@ __all__ = [
     "SHARED",
     "TEXT",
     "Asked",
+    "Connects",
     "Features",
     "Inputs",
     "Memory",

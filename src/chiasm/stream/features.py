@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import Protocol
 
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
@@ -56,3 +57,9 @@ class Asked:
     """Runs the whole model once without a condition, and without gradient: the final hidden state
     of the last prompt row of each image's turn. None within that pass.
     """
+
+
+class Connects(Protocol):
+    """What a connector builds: features of the images asked about, to tokens."""
+
+    def connect(self, features: Features, asked: Asked | None) -> Tokens: ...

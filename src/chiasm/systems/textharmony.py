@@ -2,7 +2,7 @@
 
 from chiasm.connectors import PerceiverResampler
 from chiasm.heads import FlowHead
-from chiasm.lineages.adapted import CLIP_L_896, TEXT_HARMONY, sliding
+from chiasm.lineages.adapted import CLIP_L_896, SLIDING_FROM_SCRATCH, TEXT_HARMONY, sliding
 from chiasm.lineages.drawing import DRAWING
 from chiasm.lineages.hosts import VICUNA_13B
 from chiasm.spec import Card, Fixed, Latent, System, derive, register
@@ -36,7 +36,7 @@ SYSTEM = register(
         ),
         scales=derive(
             DRAWING,
-            every=dict(experts=sliding(8)),
+            every=dict(experts=sliding(8), teaching=SLIDING_FROM_SCRATCH),
             paper=dict(
                 views=Fixed(896, 896),
                 encoder=CLIP_L_896,
