@@ -35,6 +35,8 @@ def pairs() -> dict[str, Pair]:
     """The measurements by name."""
     known = registered()
     llava = known["llava-1.5"]
+    joined = known["linear-clip-vizwiz"]
+    kinds: Any = joined.at(Scale.NANO).head
     easy: dict[str, Any] = dict(data="easy-vqa", samples=4_000, asked=400)
     fewer: dict[str, Any] = dict(data="easy-vqa", samples=2_000, asked=200)
     scenes: dict[str, Any] = dict(data="scenes-relations", samples=2_000, asked=200)
@@ -126,6 +128,14 @@ def pairs() -> dict[str, Pair]:
             claim="eight experts, one a row, beat a dense decoder that costs as much",
             differs="eight experts a layer from one router for all rows",
             **fewer,
+        ),
+        Pair(
+            name="against-no-loss-of-kinds",
+            system=joined,
+            baseline=altered(joined.slug, "no-kinds", head=replace(kinds, kind_weight=0.0)),
+            claim="without the loss of kinds, answers of disjoint kinds are told worse",
+            differs="the kind of the answer is taught too",
+            **easy,
         ),
     ]
     return {pair.name: pair for pair in found}

@@ -36,14 +36,15 @@ def arm(
     asked = remembered(pairs_named(effect.data, "test")[: effect.asked])
     texts = [text for pair in pairs for text in pair.texts]
     embedder = prepare(answers, [*texts, *(t.instruction for t in answers.batches.tasks)], seed)
-    with TemporaryDirectory() as scratch:
-        Teacher(
-            embedder=embedder,
-            pairs=pairs,
-            budget=Budget(samples=samples),
-            out=Path(scratch),
-            seed=seed,
-        ).run()
+    if samples:
+        with TemporaryDirectory() as scratch:
+            Teacher(
+                embedder=embedder,
+                pairs=pairs,
+                budget=Budget(samples=samples),
+                out=Path(scratch),
+                seed=seed,
+            ).run()
     return effect.measure(embedder, asked), effect.details(embedder, asked)
 
 
@@ -51,7 +52,7 @@ def main() -> None:
     """Measure and write `results/SLUG/NAME.json`."""
     known = effects()
     slugs = dict.fromkeys(effect.slug for effect in known)
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("names", nargs="*", choices=[*slugs, []], help="systems; default: all")
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--samples", type=int, help="pairs taught to each arm")
@@ -63,14 +64,15 @@ def main() -> None:
             continue
         seeds = list(range(given.seeds))
         samples = given.samples or effect.samples
-        system = registered_embedders()[effect.slug].at(Scale.NANO)
+        fewer = round(samples * effect.baseline_share)
+        registered = registered_embedders()[effect.slug].at(Scale.NANO)
         arms: list[list[float]] = []
         details: list[list[dict[str, float]]] = []
-        for answers, chosen in (
-            (system, effect.pairs),
-            (effect.baseline, effect.baseline_pairs),
+        for answers, chosen, taught in (
+            (effect.system or registered, effect.pairs, samples),
+            (effect.baseline, effect.baseline_pairs, fewer),
         ):
-            found = [arm(effect, answers, chosen, seed, samples) for seed in seeds]
+            found = [arm(effect, answers, chosen, seed, taught) for seed in seeds]
             arms.append([figure for figure, _ in found])
             details.append([held for _, held in found])
             print(f"{effect.slug} {effect.name}: {arms[-1]}", flush=True)
@@ -87,6 +89,7 @@ def main() -> None:
             "data": effect.data,
             "scale": Scale.NANO.value,
             "samples": samples,
+            "baseline_samples": fewer,
             "pairs_taught": effect.taught,
             "pairs_asked": effect.asked,
             "interval": INTERVAL,

@@ -6,12 +6,20 @@ from typing import Any
 
 import torch
 
-from chiasm.embedders.batches import PICTURE_TO_PICTURE
+from chiasm.embedders.batches import (
+    CHANGE_TO_PICTURE,
+    PICTURE_TO_PICTURE,
+    PICTURE_TO_TEXT,
+    TEXT_TO_FILM,
+    Task,
+)
 from chiasm.embedders.building import BuiltEmbedder
+from chiasm.embedders.contents import Content, shown, words
 from chiasm.embedders.judging import judge
 from chiasm.embedders.pairs import PairLike
 from chiasm.embedders.sized import at_side
 from chiasm.embedders.within import found_within
+from chiasm.evaluation.representations import linear_cka
 
 Measures = Callable[[BuiltEmbedder, Sequence[PairLike]], float]
 Details = Callable[[BuiltEmbedder, Sequence[PairLike]], dict[str, float]]
@@ -25,6 +33,41 @@ def recall(embedder: BuiltEmbedder, pairs: Sequence[PairLike]) -> float:
 def first(embedder: BuiltEmbedder, pairs: Sequence[PairLike]) -> float:
     """Recall@1, likewise."""
     return fmean(one.recalls[0].share for one in judge(embedder, pairs, _tasks(embedder)))
+
+
+def changes(embedder: BuiltEmbedder, pairs: Sequence[PairLike]) -> float:
+    """Recall@1 of what comes of a picture and a change."""
+    return _first_of(embedder, pairs, CHANGE_TO_PICTURE)
+
+
+def films(embedder: BuiltEmbedder, pairs: Sequence[PairLike]) -> float:
+    """Recall@1 of films by words."""
+    return _first_of(embedder, pairs, TEXT_TO_FILM)
+
+
+def texts_of_pictures(embedder: BuiltEmbedder, pairs: Sequence[PairLike]) -> float:
+    """Recall@10 of texts by pictures."""
+    [found] = judge(embedder, pairs, [PICTURE_TO_TEXT])
+    return found.recalls[-1].share
+
+
+def _first_of(embedder: BuiltEmbedder, pairs: Sequence[PairLike], task: Task) -> float:
+    [found] = judge(embedder, pairs, [task])
+    return found.recalls[0].share
+
+
+def agreement(embedder: BuiltEmbedder, pairs: Sequence[PairLike]) -> dict[str, float]:
+    """Linear CKA of what both towers give before their heads, every item's tokens averaged."""
+    texts = [words(pair.texts[0]) for pair in pairs]
+    pictures = [shown(pair.picture) for pair in pairs]
+    spaces = []
+    for name, parts in (("text", texts), ("image", pictures)):
+        encoder, reader = embedder.model.encoders[name], embedder.readers[name]
+        with torch.inference_mode():
+            states = encoder(reader.read([Content(parts=(one,)) for one in parts]))
+        spaces.append(states.tokens.mul(states.valid.unsqueeze(-1)).sum(1))
+        spaces[-1] /= states.valid.sum(-1, keepdim=True)
+    return {"cka": linear_cka(*spaces)}
 
 
 def _tasks(embedder: BuiltEmbedder) -> Any:

@@ -6,10 +6,11 @@ from enum import StrEnum
 from typing import Any
 
 from chiasm.embedders.contents import Content, Part, shown, words
-from chiasm.embedders.pairs import PairLike
+from chiasm.embedders.pairs import Changed, Filmed, PairLike
 from chiasm.embedders.stages.inverted import NATIVE
 from chiasm.embedders.stages.schedules import AS_ANSWERED
 from chiasm.embedders.viewed import View
+from chiasm.errors import Misuse
 from chiasm.retrieval.embedder import Role
 from chiasm.stream import Modality
 
@@ -26,6 +27,12 @@ class Takes(StrEnum):
     """The last text, as a document's words: metadata, what stands in a picture."""
     VIEW = "view"
     """A part of the picture, another one each epoch."""
+    BEFORE = "before"
+    """The picture that this one was before a change."""
+    CHANGE = "change"
+    """What changed, in words."""
+    FILM = "film"
+    """All frames of a film."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,7 +66,11 @@ class Task:
 
 
 def parts_of(pair: PairLike, takes: tuple[Takes, ...], turn: int) -> tuple[Part, ...]:
-    """The parts of a pair, in the order asked."""
+    """The parts of a pair, in the order asked.
+
+    Raises:
+        Misuse: the pair has no such part.
+    """
     texts = pair.texts[:-1] or pair.texts
     made = {
         Takes.PICTURE: lambda: shown(pair.picture),
@@ -67,8 +78,23 @@ def parts_of(pair: PairLike, takes: tuple[Takes, ...], turn: int) -> tuple[Part,
         Takes.OTHER: lambda: words(texts[(turn + 1) % len(texts)]),
         Takes.WRITTEN: lambda: words(pair.texts[-1], Modality.DOCUMENT),
         Takes.VIEW: lambda: shown(View(pair.picture, f"{pair.id} {turn}")),
+        Takes.BEFORE: lambda: shown(_changed(pair).before),
+        Takes.CHANGE: lambda: words(_changed(pair).change),
+        Takes.FILM: lambda: shown(*_filmed(pair).frames, modality=Modality.VIDEO),
     }
     return tuple(made[one]() for one in takes)
+
+
+def _changed(pair: PairLike) -> Changed:
+    if not isinstance(pair, Changed):
+        raise Misuse(f"{pair.id} tells no change of a picture; choose --data scenes-changes")
+    return pair
+
+
+def _filmed(pair: PairLike) -> Filmed:
+    if not isinstance(pair, Filmed):
+        raise Misuse(f"{pair.id} is a picture and no film; choose --data scenes-films")
+    return pair
 
 
 TEXT_TO_PICTURE = Task(name="text-to-picture", query=(Takes.TEXT,), document=(Takes.PICTURE,))
@@ -77,6 +103,11 @@ PICTURE_TO_PICTURE = Task(
     name="picture-to-picture", query=(Takes.PICTURE,), document=(Takes.PICTURE,)
 )
 PICTURE_TO_VIEW = Task(name="picture-to-view", query=(Takes.PICTURE,), document=(Takes.VIEW,))
+CHANGE_TO_PICTURE = Task(
+    name="change-to-picture", query=(Takes.BEFORE, Takes.CHANGE), document=(Takes.PICTURE,)
+)
+"""Composed retrieval: a picture and a change of it look for what comes of them."""
+TEXT_TO_FILM = Task(name="text-to-film", query=(Takes.TEXT,), document=(Takes.FILM,))
 
 
 @dataclass(frozen=True)

@@ -1,10 +1,12 @@
 """Pictures and what is said of them: what embedders are taught and judged on."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from types import MappingProxyType
+from typing import Protocol, runtime_checkable
 
 from chiasm import data
+from chiasm.data import changed_scenes, moving_scenes
 from chiasm.data import pairs as packaged
 from chiasm.data.example import Picture
 from chiasm.errors import Misuse
@@ -28,6 +30,31 @@ class PairLike(Protocol):
     def texts(self) -> tuple[str, ...]: ...
 
 
+@runtime_checkable
+class Changed(PairLike, Protocol):
+    """A picture that is another one changed, as words say."""
+
+    @property
+    def before(self) -> Picture: ...
+
+    @property
+    def change(self) -> str: ...
+
+
+@runtime_checkable
+class Filmed(PairLike, Protocol):
+    """A film; its picture is one of the frames."""
+
+    @property
+    def frames(self) -> tuple[Picture, ...]: ...
+
+
+DRAWN: Mapping[str, Callable[[str], Sequence[PairLike]]] = MappingProxyType(
+    {"scenes-changes": changed_scenes.pairs, "scenes-films": moving_scenes.pairs}
+)
+"""Generated pairs of a split, by name."""
+
+
 @dataclass(frozen=True, slots=True)
 class CaptionedPicture:
     """A pair of a data set of questions and answers: its picture and what is said of it."""
@@ -38,6 +65,21 @@ class CaptionedPicture:
     texts: tuple[str, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class ChangedPicture(CaptionedPicture):
+    """The same with the picture that it was."""
+
+    before: Picture
+    change: str
+
+
+@dataclass(frozen=True, slots=True)
+class FilmedPictures(CaptionedPicture):
+    """The same with all frames of the film that its picture is of."""
+
+    frames: tuple[Picture, ...]
+
+
 def pairs_named(name: str, split: str) -> Sequence[PairLike]:
     """The pairs of a packaged set, or of a data set that describes its pictures.
 
@@ -46,6 +88,8 @@ def pairs_named(name: str, split: str) -> Sequence[PairLike]:
     """
     if name in packaged.SETS:
         return packaged.load(name, split)
+    if name in DRAWN:
+        return DRAWN[name](split)
     examples = data.load(name, split).examples
     found = [
         CaptionedPicture(one.id, _first(said), one.images[0], (said, _first(said)))

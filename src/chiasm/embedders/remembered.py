@@ -1,7 +1,7 @@
 """Pictures drawn once: kept as PNG, without loss, for the epochs after the first."""
 
 import io
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
@@ -10,7 +10,14 @@ from rich.progress import track
 
 from chiasm.data.example import Picture
 from chiasm.data.views import picture
-from chiasm.embedders.pairs import CaptionedPicture, PairLike
+from chiasm.embedders.pairs import (
+    CaptionedPicture,
+    Changed,
+    ChangedPicture,
+    Filmed,
+    FilmedPictures,
+    PairLike,
+)
 
 
 @dataclass(frozen=True)
@@ -32,7 +39,8 @@ class Remembered:
 def all_read(pairs: Sequence[PairLike]) -> list[PairLike]:
     """The same, every picture read now, so that no clock of teaching counts it."""
     kept = remembered(pairs)
-    sources = list(dict.fromkeys(p.picture for p in kept if isinstance(p.picture, Remembered)))
+    every = (one for pair in kept for one in _pictures(pair))
+    sources = list(dict.fromkeys(one for one in every if isinstance(one, Remembered)))
     with ThreadPoolExecutor() as pool:
         read = pool.map(Remembered.draw, sources)
         for _ in track(read, "reading pictures", total=len(sources), transient=True):
@@ -43,9 +51,24 @@ def all_read(pairs: Sequence[PairLike]) -> list[PairLike]:
 def remembered(pairs: Sequence[PairLike]) -> list[PairLike]:
     """The pairs, their pictures read once; pictures that are in memory stay as they are."""
     kept: dict[Picture, bytes] = {}
-    return [
-        pair
-        if isinstance(pair.picture, Image.Image)
-        else CaptionedPicture(pair.id, pair.concept, Remembered(pair.picture, kept), pair.texts)
-        for pair in pairs
-    ]
+    return [_remembered(pair, kept) for pair in pairs]
+
+
+def _remembered(pair: PairLike, kept: dict[Picture, bytes]) -> PairLike:
+    def read_once(source: Picture) -> Picture:
+        return source if isinstance(source, Image.Image) else Remembered(source, kept)
+
+    held = pair.id, pair.concept, read_once(pair.picture), pair.texts
+    if isinstance(pair, Changed):
+        return ChangedPicture(*held, read_once(pair.before), pair.change)
+    if isinstance(pair, Filmed):
+        return FilmedPictures(*held, tuple(read_once(one) for one in pair.frames))
+    return CaptionedPicture(*held)
+
+
+def _pictures(pair: PairLike) -> Iterator[Picture]:
+    yield pair.picture
+    if isinstance(pair, Changed):
+        yield pair.before
+    if isinstance(pair, Filmed):
+        yield from pair.frames
