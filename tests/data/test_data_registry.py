@@ -18,7 +18,7 @@ def test_an_unknown_name_suggests_the_nearest(name):
 
 
 def test_a_name_like_nothing_lists_what_exists():
-    with pytest.raises(Misuse, match="did you mean clip-art, easy-vqa, easy-vqa-captions"):
+    with pytest.raises(Misuse, match="did you mean charts, clip-art, easy-vqa, easy-vqa-captions"):
         load("zzzz")
 
 

@@ -6,9 +6,12 @@ from functools import partial
 from pathlib import Path
 
 from chiasm.data import (
+    charts,
     easy_vqa,
     easy_vqa_captions,
     lookups,
+    manual_pages,
+    maps,
     marked_scenes,
     pairs,
     scenes,
@@ -130,6 +133,40 @@ register(
         splits=easy_vqa.SPLITS,
         packages=(easy_vqa.PACKAGE,),
         load=easy_vqa_captions.load,
+    )
+)
+
+register(
+    Source(
+        name=charts.NAME,
+        about="4,500 bar charts: how many bars, how high, which the highest",
+        licence="generated",
+        splits=charts.SPLITS,
+        packages=(),
+        load=charts.load,
+    )
+)
+
+register(
+    Source(
+        name=maps.NAME,
+        about="154 maps, each many times with two regions in colour: where they lie, whether they "
+        "touch; a fifth of the maps is held out",
+        licence="GPL-2+",
+        splits=maps.SPLITS,
+        packages=(maps.PACKAGE,),
+        load=maps.load,
+    )
+)
+
+register(
+    Source(
+        name=manual_pages.NAME,
+        about="930 figures of GIMP's manual with their titles; a fifth of the pages is held out",
+        licence="GFDL",
+        splits=manual_pages.SPLITS,
+        packages=(manual_pages.PACKAGE,),
+        load=manual_pages.load,
     )
 )
 

@@ -140,3 +140,33 @@ IMAGENET_NAMES = Package(
     ),
     megabytes=3,
 )
+
+MAPS = Package(
+    alias="maps",
+    package="kgeography-data",
+    version="4:22.12.3-1",
+    kind=Kind.DATA,
+    description="KGeography's 154 maps, 4,081 named regions with exact masks",
+    licence="GPL-2+",
+    archive_sha256="1cdaf45dea7cbf1682a05109b4e9299934f0a60ca8866fa957cf4d9dcfe3982a",
+    root="usr/share/kgeography",
+    files=(),
+    lists_every_file=False,
+    megabytes=11,
+    origin=Origin.DEBIAN,
+)
+
+MANUAL = Package(
+    alias="manual",
+    package="gimp-help-en",
+    version="2.10.34-2",
+    kind=Kind.DATA,
+    description="GIMP's manual in English: 685 pages, 1,280 figures with titles",
+    licence="GFDL",
+    archive_sha256="a2deec76763aaf2fcdd197bac0736cdcb0770ba993d48d233329e1c92b0bfe36",
+    root="usr/share/gimp/2.0/help/en",
+    files=(),
+    lists_every_file=False,
+    megabytes=50,
+    origin=Origin.DEBIAN,
+)

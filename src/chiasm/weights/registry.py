@@ -7,6 +7,8 @@ from chiasm.weights.packaged_data import (
     EMOJI_NAMES,
     FLUENT_EMOJI,
     IMAGENET_NAMES,
+    MANUAL,
+    MAPS,
     NOTO_EMOJI,
     STAMPS,
     TWEMOJI,
@@ -159,6 +161,6 @@ PACKAGES: dict[str, Package] = {
     for package in (
         *(SMOLLM2_135M, MINILM_L6, EFFICIENTNET_LITE0, WHISPER_BASE),
         *(EASY_VQA, STAMPS, CLIP_ART, EMOJI_NAMES, FLUENT_EMOJI, TWEMOJI, NOTO_EMOJI),
-        IMAGENET_NAMES,
+        *(IMAGENET_NAMES, MAPS, MANUAL),
     )
 }
