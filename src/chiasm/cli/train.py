@@ -8,9 +8,10 @@ import typer
 
 def train(
     slug: Annotated[str, typer.Argument(metavar="SYSTEM", help="A system, such as llava-1.5.")],
-    data: Annotated[str, typer.Option(help="A data set by name, or a .json or .jsonl.")] = (
-        "easy-vqa"
-    ),
+    data: Annotated[
+        str,
+        typer.Option(help="A data set by name, several (stamps:4+easy-vqa), a .json or .jsonl."),
+    ] = "easy-vqa",
     scale: Annotated[str, typer.Option(help="nano (from scratch) or smol (pretrained).")] = "nano",
     minutes: Annotated[
         float | None, typer.Option(help="Budget: minutes of steps, saving not counted.")

@@ -19,6 +19,7 @@ from chiasm.data import (
 )
 from chiasm.data.conversations import SUFFIXES, read_conversations
 from chiasm.data.example import Dataset
+from chiasm.data.mixture import mixed
 from chiasm.data.scene_questions import RELATIONS
 from chiasm.errors import Misuse
 from chiasm.registry import Registry
@@ -199,7 +200,8 @@ def source(name: str) -> Source:
 
 
 def load(name: str, split: str = "train", *, image_folder: Path | None = None) -> Dataset:
-    """A split of a packaged data set, or the whole of a LLaVA or messages file by its path.
+    """A split of a packaged data set, or the whole of a LLaVA or messages file by its path; several
+    of them as one where `+` joins their names (`chiasm.data.mixture`).
 
     `image_folder` is what a file's image names are relative to, its own folder by default.
     Raises Misuse for an unknown name or split, ChiasmError for a malformed record.
@@ -211,6 +213,8 @@ def load(name: str, split: str = "train", *, image_folder: Path | None = None) -
                 f"give the held-out file by its own path"
             )
         return Dataset(name, split, read_conversations(Path(name), image_folder))
+    if "+" in name or ":" in name:
+        return mixed(name, split, load)
     found = source(name)
     if split not in found.splits:
         raise Misuse(f"{name} has the splits {', '.join(found.splits)}, not {split!r}")
