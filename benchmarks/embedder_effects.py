@@ -5,6 +5,7 @@ the same held-out pairs; only the answers that an effect names differ.
 
     python benchmarks/embedder_effects.py                    # every effect, seeds 0 to 2
     python benchmarks/embedder_effects.py structure --samples 4000
+    python benchmarks/embedder_effects.py volume-first       # by the name of an effect
 """
 
 import argparse
@@ -51,16 +52,18 @@ def arm(
 def main() -> None:
     """Measure and write `results/SLUG/NAME.json`."""
     known = effects()
-    slugs = dict.fromkeys(effect.slug for effect in known)
+    named = dict.fromkeys(name for effect in known for name in (effect.slug, effect.name))
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("names", nargs="*", choices=[*slugs, []], help="systems; default: all")
+    parser.add_argument(
+        "names", nargs="*", choices=[*named, []], help="of systems or effects; default: all"
+    )
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--samples", type=int, help="pairs taught to each arm")
     parser.add_argument("--out", type=Path, default=ROOT / "results")
     given = parser.parse_args()
     torch.set_num_threads(1)
     for effect in known:
-        if given.names and effect.slug not in given.names:
+        if given.names and not {effect.slug, effect.name} & {*given.names}:
             continue
         seeds = list(range(given.seeds))
         samples = given.samples or effect.samples

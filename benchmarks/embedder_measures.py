@@ -76,7 +76,7 @@ def _tasks(embedder: BuiltEmbedder) -> Any:
 
 def wrong_kind(embedder: BuiltEmbedder, pairs: Sequence[PairLike]) -> float:
     """Share of queries whose best document, among those of all tasks, is of other modalities than
-    the one that is asked for.
+    the one that is asked for. Documents that hold a part of the query itself do not count.
     """
     tasks = _tasks(embedder)
     pool = [task.holds(pair, 0, n) for n, task in enumerate(tasks) for pair in pairs]
@@ -85,7 +85,9 @@ def wrong_kind(embedder: BuiltEmbedder, pairs: Sequence[PairLike]) -> float:
     wrong = []
     for number, task in enumerate(tasks):
         asked = [task.asks(pair, 0, number) for pair in pairs]
-        best = embedder.model.scores(embedder.embed_contents(asked), documents).argmax(-1)
+        own = torch.tensor([[bool({*q.parts} & {*d.parts}) for d in pool] for q in asked])
+        scores = embedder.model.scores(embedder.embed_contents(asked), documents)
+        best = scores.masked_fill(own, -torch.inf).argmax(-1)
         wanted = task.holds(pairs[0], 0, number).kind
         wrong.append(float((kinds[best] != wanted).float().mean()))
     return fmean(wrong)
