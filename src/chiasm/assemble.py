@@ -32,7 +32,7 @@ def build(
 
     Answers that do not go together are refused before anything is allocated. Fresh weights are
     drawn from `seed`; `device="meta"` allocates nothing. A pretrained host is filled in by
-    `chiasm.training.prepare`.
+    `chiasm.hub.pretrained.from_parts`.
     """
     chosen = system(what) if isinstance(what, str) else what
     answers = chosen.at(scale) if isinstance(chosen, System) else chosen

@@ -21,6 +21,7 @@ from chiasm.cli.parity import parity
 from chiasm.cli.search import search
 from chiasm.cli.serve import serve
 from chiasm.cli.show import show
+from chiasm.cli.slim import slim
 from chiasm.cli.systems import systems
 from chiasm.cli.train import train
 from chiasm.errors import ChiasmError
@@ -32,7 +33,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 for verb in (
-    *(systems, show, explain, cost, fit, train, compare, compress, merge),
+    *(systems, show, explain, cost, fit, train, compare, compress, merge, slim),
     *(ask, answer, generate, parity, index, search, serve),
 ):
     app.command()(verb)

@@ -46,6 +46,9 @@ class Record:
     slug: str | None = None
     scale: str | None = None
     extra: Mapping[str, Any]
+    rest: str | None = None
+    """Where the folder holds only what differs from pretrained parts: SHA-256 of what those give
+    (`chiasm.hub.changes`)."""
 
 
 def save(
@@ -72,26 +75,41 @@ def save(
         config, names, _ = written(model.answers, tokens)
     except ChiasmError:
         config, names = None, IDENTITY
-    record: dict[str, Any] = {
-        "format": FORMAT,
+    told = {
         "slug": slug,
         "scale": None if scale is None else str(Scale(scale)),
         "layout": OWN if config is None else TRANSFORMERS,
-        "tokens": tokens.entries()
-        | {"image_token_id": tokens.image, "indicator_token_ids": list(tokens.indicators)},
-        "answers": to_json(model.answers),
         "extra": dict(extra or {}),
     }
 
     def write(target: Path) -> None:
         write_weights(model, names, config, target)
-        if tokenizer is not None:
-            tokenizer.save_pretrained(target)
-        if template is not None:
-            template.save(target)
-        _write_json(record, target / FILE)
+        write_beside(target, model.answers, tokens, told, tokenizer, template)
 
     return write_whole(Path(folder), write)
+
+
+def write_beside(
+    target: Path,
+    answers: Answers,
+    tokens: SpecialTokens,
+    told: Mapping[str, Any],
+    tokenizer: PreTrainedTokenizerBase | None,
+    template: Template | None,
+) -> None:
+    """All of a checkpoint but its tensors; `told` is what its description says besides."""
+    if tokenizer is not None:
+        tokenizer.save_pretrained(target)
+    if template is not None:
+        template.save(target)
+    record = {
+        "format": FORMAT,
+        "tokens": tokens.entries()
+        | {"image_token_id": tokens.image, "indicator_token_ids": list(tokens.indicators)},
+        "answers": to_json(answers),
+        **told,
+    }
+    _write_json(record, target / FILE)
 
 
 def write_weights(model: Model, names: Names, config: Any, target: Path) -> None:
@@ -133,6 +151,7 @@ def read_record(folder: Path) -> Record:
             slug=entries["slug"],
             scale=entries["scale"],
             extra=entries["extra"],
+            rest=entries.get("rest"),
         )
     except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         reason = " ".join(f"{type(error).__name__}: {error}".split())

@@ -99,6 +99,12 @@ def answers_of(name: str | Path) -> Answers:
 
 def _open_chiasm(folder: Path, dtype: torch.dtype | None, allow_pickle: bool) -> KeywordModel:
     record = read_record(folder)
+    if record.rest is not None:
+        # Deferred: such a folder is read over others, which this file opens.
+        from chiasm.hub.changes import over_parts
+
+        model = over_parts(record, stored_tensors(folder, allow_pickle=allow_pickle), folder)
+        return KeywordModel(model.to(dtype or torch.float32), record.tokens)
     names = IDENTITY
     if record.layout == TRANSFORMERS:
         _, names = opened(read_config(folder))

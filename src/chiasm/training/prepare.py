@@ -2,8 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import replace
-from pathlib import Path
-from typing import NamedTuple, cast
+from typing import NamedTuple
 
 import torch
 from transformers import PreTrainedTokenizerBase
@@ -15,17 +14,11 @@ from chiasm.data.template import Template
 from chiasm.data.templates import named
 from chiasm.data.tokenizer import fit_tokenizer, open_tokenizer
 from chiasm.errors import Misuse
-from chiasm.experts.mixed import MixedFeedForward
-from chiasm.hub.module import KeywordModel
-from chiasm.hub.read import load as open_checkpoint
-from chiasm.hub.tensors import check, unique_state
-from chiasm.model import Model, part_of
+from chiasm.hub.pretrained import from_parts
+from chiasm.model import Model
 from chiasm.spec import Scale, System, scale_named
 from chiasm.spec import system as by_slug
 from chiasm.spec.override import override
-
-_HOST = ("decoder.embed_tokens.", "decoder.stack.layers.", "decoder.norm.", "head.lm_head.")
-"""What a pretrained language model brings; a decoder's other tensors belong to the fusion."""
 
 
 class Prepared(NamedTuple):
@@ -61,10 +54,8 @@ def prepare(
         tokenizer = fit_tokenizer(dataset.texts(), answers.host.vocabulary)
         answers = replace(answers, host=replace(answers.host, vocabulary=len(tokenizer)))
         return _sorted(build(answers, seed=seed, device=device), tokenizer, template)
-    folder = weights.resolve(answers.host.weights)
-    model = build(answers, seed=seed, device=device)
-    fill_host(model, folder)
-    return _sorted(model, open_tokenizer(folder), template)
+    model = from_parts(answers, seed=seed, device=device)
+    return _sorted(model, open_tokenizer(weights.resolve(answers.host.weights)), template)
 
 
 def _sorted(model: Model, tokenizer: PreTrainedTokenizerBase, template: Template) -> Prepared:
@@ -74,32 +65,3 @@ def _sorted(model: Model, tokenizer: PreTrainedTokenizerBase, template: Template
         ids = range(model.answers.host.vocabulary)
         sort([str(tokenizer.decode([one], skip_special_tokens=True)) for one in ids])
     return Prepared(model, tokenizer, template)
-
-
-@torch.no_grad()
-def fill_host(model: Model, folder: Path) -> None:
-    """Copy a pretrained language model into the host: embeddings, blocks, norm and head.
-
-    What fills the slots between the blocks, and what an experts answer adds, stays as it was drawn;
-    mixed experts start as the feed-forward they stand for. Raises ChiasmError if the folder holds a
-    model of other sizes.
-    """
-    source = cast(KeywordModel, open_checkpoint(folder, dtype=torch.float32)).model
-    pretrained, own = unique_state(source), unique_state(model)
-    modules = model.named_modules()
-    mixed = {name: module for name, module in modules if isinstance(module, MixedFeedForward)}
-    stacked = tuple(f"{name}." for name in mixed)
-    host = {
-        name: tensor
-        for name, tensor in own.items()
-        if name.startswith(_HOST) and not name.startswith(stacked) and part_of(name) != "experts"
-    }
-    check(
-        {name: tuple(tensor.shape) for name, tensor in host.items()},
-        {n: tuple(t.shape) for n, t in pretrained.items() if not n.startswith(stacked)},
-        folder,
-    )
-    for name, tensor in host.items():
-        tensor.copy_(pretrained[name])
-    for name, module in mixed.items():
-        module.copy_from(source.get_submodule(name))

@@ -21,6 +21,7 @@ from chiasm.data.tokenizer import open_tokenizer
 from chiasm.embedders.contents import Content
 from chiasm.embedders.states import States
 from chiasm.errors import Misuse
+from chiasm.hub.pretrained import fill_host
 from chiasm.model import Model
 from chiasm.retrieval.embedder import Role as Side
 from chiasm.spec import Answers, geometry
@@ -89,9 +90,6 @@ class Backbone:
             answers = replace(answers, host=replace(answers.host, vocabulary=words))
         model = build(answers, seed=None, device=torch.empty(0).device)
         if answers.host.weights is not None and model.device.type != "meta":
-            # Deferred: training's package reads this one's neighbours.
-            from chiasm.training.prepare import fill_host
-
             fill_host(model, weights.resolve(answers.host.weights))
         return BackboneEncoder(model, self.layers)
 
