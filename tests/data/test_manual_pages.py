@@ -27,3 +27,13 @@ def test_pictures_can_be_read() -> None:
     for example in TEST[::37]:
         assert isinstance(example.images[0], Path)
         assert min(picture(example.images[0]).size) > 4
+
+
+def test_passages_are_text_alone_of_the_same_pages() -> None:
+    taught, held = (load("manual-text", split) for split in ("train", "test"))
+    assert len(taught) > 1000 and len(held) > 200
+    assert not {e.id.split("/")[1] for e in taught} & {e.id.split("/")[1] for e in held}
+    for example in held[::19]:
+        [turn] = example.turns
+        assert not example.images and len(turn.answer.split()) >= 60
+        assert "  " not in turn.answer and turn.question.startswith("What does the manual say")

@@ -1,4 +1,4 @@
-"""Figures of a manual: what a screenshot or a drawing shows, in the words of its title."""
+"""A manual: what its figures show, in the words of their titles; and its text, without pictures."""
 
 import re
 import xml.etree.ElementTree as ElementTree
@@ -10,8 +10,10 @@ from chiasm.data.example import Dataset, Example, Turn
 from chiasm.data.pairs.pair import split_of
 
 PACKAGE = "manual"
-NAME = "manual-pages"
+NAME, TEXT = "manual-pages", "manual-text"
 SPLITS = ("train", "test")
+_WORDS = 60
+"""Of a passage, at least; it ends with the paragraph."""
 _NUMBER = re.compile(r"^(Figure|Table)?\s*[\dA-Z]*\.[\d.]*\s*")
 """Of a figure or a section, which its words do not need."""
 
@@ -33,6 +35,27 @@ def load(split: str) -> Dataset:
         if split == "train" or one.images not in taught
     ]
     return Dataset(NAME, split, tuple(examples))
+
+
+def texts(split: str) -> Dataset:
+    """Passages of its pages, asked for by the section's title: text alone."""
+    pages = sorted(weights.path(PACKAGE).glob("*.html"))
+    held = (one for page in pages if split_of(page.stem) == split for one in _passages(page))
+    return Dataset(TEXT, split, tuple(held))
+
+
+def _passages(page: Path) -> Iterator[Example]:
+    tree = ElementTree.parse(page)
+    about, number, passage = page.stem, 0, ""
+    for element in tree.iter():
+        if element.get("class") == "title" and not element.tag.endswith("}p"):
+            about, passage = _NUMBER.sub("", _words(element)) or about, ""
+        elif element.tag.endswith("}p") and element.get("class") is None:
+            passage = f"{passage} {_words(element)}".strip()
+            if len(passage.split()) >= _WORDS:
+                asked = f"What does the manual say about '{about}'?"
+                yield Example(f"{TEXT}/{page.stem}/{number}", (), (Turn(asked, passage),))
+                number, passage = number + 1, ""
 
 
 def _figures(page: Path) -> Iterator[Example]:

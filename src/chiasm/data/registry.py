@@ -171,6 +171,17 @@ register(
     )
 )
 
+register(
+    Source(
+        name=manual_pages.TEXT,
+        about="passages of the same manual, without pictures",
+        licence="GFDL",
+        splits=manual_pages.SPLITS,
+        packages=(manual_pages.PACKAGE,),
+        load=manual_pages.texts,
+    )
+)
+
 for _name, _about, _licence, _packages in (
     ("stamps", "950 drawings and photographs, a sentence each", "GPL-2", (pairs.stamps.PACKAGE,)),
     (
