@@ -150,6 +150,12 @@ def shared_model(slug: str) -> Model:
     return fresh(tiny(slug)).requires_grad_(False)
 
 
+@functools.cache
+def sketch(answers: Answers) -> Model:
+    """A model without memory, for questions about its structure."""
+    return build(answers, device="meta", seed=None)
+
+
 def every(where: Callable[[Answers], bool] | None = None) -> list[Any]:
     """Test parameters: the slug of every registered system whose tiny answers satisfy `where`.
 

@@ -4,10 +4,9 @@ from collections.abc import Callable, Sequence
 
 import pytest
 import torch
-from tests.tiny import batch, close, cut, every, ragged, real, shared_model, tiny
+from tests.tiny import batch, close, cut, every, ragged, real, shared_model, sketch, tiny
 from torch import Tensor
 
-from chiasm.assemble import build
 from chiasm.backbone import Cache, GrowingCache, LockStep, StaticCache
 from chiasm.model import Model
 from chiasm.spec import Answers
@@ -49,7 +48,7 @@ def chunkable(answers: Answers) -> bool:
     """A prompt may come in pieces where nothing of it depends on what follows, nothing is fused
     beforehand and no tower is left behind.
     """
-    decoder = build(answers, device="meta").decoder
+    decoder = sketch(answers).decoder
     return answers.shares_media and decoder.prologue is None and not isinstance(decoder, LockStep)
 
 
