@@ -11,6 +11,7 @@ from chiasm.data import (
     lookups,
     marked_scenes,
     pairs,
+    read_out,
     scenes,
     written_words,
 )
@@ -107,6 +108,17 @@ register(
         splits=scenes.SPLITS,
         packages=(),
         load=written_words.load,
+    )
+)
+
+register(
+    Source(
+        name=read_out.NAME,
+        about="the same pictures, every question behind the words on them and their places",
+        licence="generated",
+        splits=scenes.SPLITS,
+        packages=(),
+        load=read_out.load,
     )
 )
 
