@@ -16,6 +16,7 @@ from chiasm.connectors.idefics2 import Idefics2Connector
 from chiasm.connectors.layerwise import PerLayer
 from chiasm.connectors.ldp import LDP, PooledLDP
 from chiasm.connectors.learned_rows import LearnedRows
+from chiasm.connectors.level_maps import LevelMaps
 from chiasm.connectors.mamba_scan import MambaScan
 from chiasm.connectors.marked import Marked
 from chiasm.connectors.mixed_halves import MixedHalves
@@ -56,6 +57,7 @@ __all__ = [
     "CAbstractor",
     "ClassTokens",
     "LDP",
+    "LevelMaps",
     "PooledLDP",
     "Marked",
     "HostWords",

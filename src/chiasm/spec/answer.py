@@ -177,6 +177,18 @@ class Experts(Protocol):
         ...
 
 
+class FeedForwards(Protocol):
+    """A feed-forward for blocks that fill slots; what it makes is called as `module(x, reading)`,
+    x `[batch, token, width]` before any norm and `reading` of exactly those rows.
+    """
+
+    def build(self, width: int) -> nn.Module: ...
+
+    def work(self, rows: int, width: int) -> Sequence[Work]:
+        """Multiply-adds of so many rows."""
+        ...
+
+
 class Compression(Protocol):
     """Question 6. `build(width)`, of the width of what is kept, gives a module whose
     `keep(features, losses)` gives fewer features.
