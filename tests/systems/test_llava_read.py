@@ -1,6 +1,7 @@
 """The card of 042 llava-read: two encoders, and words that come as text."""
 
 from dataclasses import replace
+from pathlib import Path
 from random import Random
 
 import pytest
@@ -16,6 +17,7 @@ from chiasm.connectors import MLP, AddedDetail
 from chiasm.cost import count as cost
 from chiasm.cost import sample_inputs
 from chiasm.data import load
+from chiasm.data.example import Example, Turn
 from chiasm.data.read_out import (
     LEAD,
     in_reading_order,
@@ -23,6 +25,7 @@ from chiasm.data.read_out import (
     read_back,
     spots_of,
     told_before,
+    with_words,
 )
 from chiasm.data.spotted import Spot, boxes, read, written
 from chiasm.evaluation.spotting import found
@@ -104,6 +107,17 @@ def test_without_a_word_read_the_prompt_is_the_question():
     assert told_before("what is this?", ()) == "what is this?"
     spot = Spot("stop", (1, 2, 30, 40))
     assert told_before("what?", [spot]) == f"{LEAD}stop<box 1,2,30,40>\nwhat?"
+
+
+@lawful
+def test_images_stay_where_they_stand_in_a_question():
+    asked = Turn("is it in this or this?", "both", places=(9, 17))
+    example = Example("one", (Path("a.png"), Path("b.png")), (asked, Turn("why?", "so")))
+    first, second = with_words(example, [Spot("stop", (1, 2, 30, 40))]).turns
+    assert [first.question[place:] for place in first.places] == ["this or this?", "this?"]
+    assert first.question.endswith(asked.question) and second == example.turns[1]
+    alone = with_words(replace(example, independent=True), [Spot("stop", (1, 2, 30, 40))])
+    assert all(turn.question.startswith(LEAD) for turn in alone.turns)
 
 
 @lawful

@@ -20,10 +20,10 @@ class MultiwayQueries:
     2310.00653; BEiT-3, arXiv 2208.10442): W z + b of the queries' last states z to the host's
     width.
 
-    Patches and queries attend to each other in every layer; patches pass weights E of the image,
-    queries weights E of words. With LN_r and LN_h inside (sub-LN): x = x + W_o LN_r(attention(LN
-    x)), then x = x + W_2 LN_h(gelu(W_1 LN x)). Queries have learned places, patches come with
-    theirs; the first and the last query stand where a text begins and ends.
+    Patches and queries attend to each other in every layer; all weights are there twice, for
+    patches and for queries, which pass those of words. With LN_r and LN_h inside (sub-LN): x = x +
+    W_o LN_r(attention(LN x)), then x = x + W_2 LN_h(gelu(W_1 LN x)). Queries have learned places,
+    patches come with theirs; the first and the last query stand where a text begins and ends.
     """
 
     latents: int
@@ -79,7 +79,7 @@ class MultiwayQueries:
 class Shown(nn.Module):
     """What rows of one kind show in a layer: keys and values of their norm."""
 
-    def __init__(self, config: MultiwayQueries, width: int) -> None:
+    def __init__(self, width: int) -> None:
         super().__init__()
         self.norm = nn.LayerNorm(width)
         self.key, self.value = nn.Linear(width, width), nn.Linear(width, width)
@@ -88,13 +88,12 @@ class Shown(nn.Module):
 class Expert(Shown):
     """All weights of one kind of rows in a layer."""
 
-    def __init__(self, config: MultiwayQueries, width: int) -> None:
-        super().__init__(config, width)
+    def __init__(self, width: int, hidden: int) -> None:
+        super().__init__(width)
         self.query, self.output = nn.Linear(width, width), nn.Linear(width, width)
         self.norm_read, self.norm_think = nn.LayerNorm(width), nn.LayerNorm(width)
-        self.expand = nn.Linear(width, config.ff_width)
-        self.norm_hidden = nn.LayerNorm(config.ff_width)
-        self.contract = nn.Linear(config.ff_width, width)
+        self.expand, self.contract = nn.Linear(width, hidden), nn.Linear(hidden, width)
+        self.norm_hidden = nn.LayerNorm(hidden)
 
     def forward(
         self, x: Float[Tensor, "image row width"], read: Float[Tensor, "image row width"]
@@ -111,8 +110,8 @@ class MultiwayLayer(nn.Module):
     def __init__(self, config: MultiwayQueries, width: int, *, last: bool) -> None:
         super().__init__()
         self.heads = config.heads
-        self.image = (Shown if last else Expert)(config, width)
-        self.words = Expert(config, width)
+        self.image = Shown(width) if last else Expert(width, config.ff_width)
+        self.words = Expert(width, config.ff_width)
 
     def forward(
         self,

@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Protocol
 
 from chiasm.data import written_words
-from chiasm.data.example import Dataset, Example
+from chiasm.data.example import Dataset, Example, Turn
 from chiasm.data.spotted import Spot, celled
 
 NAME = "written-words-read"
@@ -83,14 +83,21 @@ def told_before(question: str, spots: Sequence[Spot], most: int = MOST) -> str:
 
 
 def with_words(example: Example, spots: Sequence[Spot], most: int = MOST) -> Example:
-    """An example whose first question, or each of separate ones, follows what was read."""
+    """An example whose first question, or each of separate ones, follows what was read; images
+    stay where they stand in it.
+    """
     turns = tuple(
-        replace(turn, question=told_before(turn.question, spots, most))
-        if example.independent or not number
-        else turn
+        _behind(turn, spots, most) if example.independent or not number else turn
         for number, turn in enumerate(example.turns)
     )
     return replace(example, turns=turns)
+
+
+def _behind(turn: Turn, spots: Sequence[Spot], most: int) -> Turn:
+    question = told_before(turn.question, spots, most)
+    further = len(question) - len(turn.question)
+    places = tuple(place + further for place in turn.places)
+    return replace(turn, question=question, places=places)
 
 
 def load(split: str, *, count: int | None = None) -> Dataset:
