@@ -21,6 +21,7 @@ from tests.tiny import (
 
 from chiasm.assemble import build
 from chiasm.backbone import GrowingCache
+from chiasm.cost.parameters import count_parameters
 from chiasm.experts import FineGrained
 from chiasm.layers import normed_feed_forward
 from chiasm.spec import geometry
@@ -207,6 +208,9 @@ def test_the_published_sizes():
     read_ = 2 * w + 4 * w * 5120 + 2
     think = 2 * w + 16 * w + (16 + 1) * expert
     assert count(model, "fusion") == 40 * (read_ + think) + 16 * w
+    passed = count_parameters(model)
+    assert passed.active_visual == count(model) - 40 * 12 * expert
+    assert passed.active == passed.active_visual - count(model, "encoder", "connector")
     dense = on_meta(replace(answers, fusion=replace(answers.fusion, think=None)))
     assert count(dense, "fusion") == 40 * (read_ + 2 * w + 2 * w * 4 * w) + 16 * w
     assert count(model, "decoder", "head") / 1e9 == pytest.approx(14.2, rel=0.02)

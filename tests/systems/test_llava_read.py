@@ -28,6 +28,8 @@ from chiasm.data.read_out import (
     with_words,
 )
 from chiasm.data.spotted import Spot, boxes, read, written
+from chiasm.encoders import ImageBytes, NoEncoder
+from chiasm.errors import Misuse
 from chiasm.evaluation.spotting import found
 from chiasm.retrieval.unit import Span
 from chiasm.spec import geometry
@@ -99,6 +101,9 @@ def test_channels_that_do_not_split_are_refused():
     for share in ((1, 3), (0, 2), (2, 2)):
         with pytest.raises(ValueError, match="no two parts"):
             AddedDetail(share=share, each=MLP()).build(20, 29)
+    for encoder, why in ((ImageBytes(), "cannot multiply"), (NoEncoder(), "no encoder reads")):
+        with pytest.raises(Misuse, match=why):
+            build(replace(tiny(SLUG), encoder=encoder))
 
 
 @lawful

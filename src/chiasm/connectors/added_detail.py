@@ -30,7 +30,7 @@ class AddedDetail:
         return self.each.count(grid)
 
     def width(self, width: int, host_width: int) -> int:
-        return self.each.width(self._first(width), host_width)
+        return self.each.width(width * self.share[0] // self.share[1], host_width)
 
     def build(self, width: int, host_width: int) -> "AddedDetailConnector":
         first = self._first(width)

@@ -54,6 +54,9 @@ class FineGrained:
             linear("decoder", "block shared expert", rows, width, 2 * self.hidden),
         )
 
+    def idle(self, width: int) -> int:
+        return (self.router.experts - self.active) * 2 * width * self.hidden
+
 
 class FineGrainedFeedForward(nn.Module):
     """`[batch, token, width]` to the same; rows that hold nothing teach the router nothing."""

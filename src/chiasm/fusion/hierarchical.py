@@ -57,6 +57,10 @@ class HierarchicalReads(AsMemory):
         thought = tuple(self.think.work(text, host.width))
         return (*read, *thought * len(self.read.layers(host.depth)))
 
+    def idle(self, host: Host) -> int:
+        each = 0 if self.think is None else self.think.idle(host.width)
+        return len(self.read.layers(host.depth)) * each
+
     def cached(self, host: Host, tokens: int) -> int:
         return self.read.cached(host, tokens)
 

@@ -147,6 +147,10 @@ class Fusion(Protocol):
         """Numbers that the slots keep of every row of the sequence while decoding."""
         ...
 
+    def idle(self, host: Host) -> int:
+        """Parameters of the slots that a row does not pass through."""
+        ...
+
 
 class Experts(Protocol):
     """Question 5: whose weights process a row, as a maker of the layers' weights."""
@@ -186,6 +190,10 @@ class FeedForwards(Protocol):
 
     def work(self, rows: int, width: int) -> Sequence[Work]:
         """Multiply-adds of so many rows."""
+        ...
+
+    def idle(self, width: int) -> int:
+        """Parameters that a row does not pass through."""
         ...
 
 
