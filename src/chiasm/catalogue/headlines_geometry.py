@@ -132,6 +132,13 @@ CLAIMS = (
         ours=lambda: 1e6 * scaled_rate(1.2e9),
     ),
     Claim(
+        slug="muffin",
+        figure="tokens of an image",
+        setting="queries of the fusion encoder; its two marks apart",
+        paper=64,
+        ours=lambda: tokens("muffin", (600, 800)) - 2,
+    ),
+    Claim(
         slug="leopard",
         figure="most tokens of a sample",
         setting="one very large image: 49 tiles in a grid of 7 x 7 and the whole image",

@@ -1,6 +1,7 @@
 """Question 2: how do features become tokens of the host? One verb, `connect`."""
 
 from chiasm.connectors.adapted import AdaptedConnector
+from chiasm.connectors.added_detail import AddedDetail
 from chiasm.connectors.aligned_queries import AlignedQueries
 from chiasm.connectors.aria import AriaConnector
 from chiasm.connectors.asked_words import HostWords, TextTower
@@ -15,11 +16,13 @@ from chiasm.connectors.idefics2 import Idefics2Connector
 from chiasm.connectors.layerwise import PerLayer
 from chiasm.connectors.ldp import LDP, PooledLDP
 from chiasm.connectors.learned_rows import LearnedRows
+from chiasm.connectors.level_maps import LevelMaps
 from chiasm.connectors.mamba_scan import MambaScan
 from chiasm.connectors.marked import Marked
 from chiasm.connectors.mixed_halves import MixedHalves
 from chiasm.connectors.mlp import MLP, Linear, NormedMLP
 from chiasm.connectors.modulated import Modulated
+from chiasm.connectors.multiway import MultiwayQueries
 from chiasm.connectors.none import NoConnector
 from chiasm.connectors.patch_embedding import PatchEmbedding
 from chiasm.connectors.perceiver import PerceiverResampler
@@ -47,12 +50,14 @@ from chiasm.connectors.zorro_hip import Stage, ZorroHiP
 
 __all__ = [
     "AdaptedConnector",
+    "AddedDetail",
     "AlignedQueries",
     "Blockwise",
     "Bridge",
     "CAbstractor",
     "ClassTokens",
     "LDP",
+    "LevelMaps",
     "PooledLDP",
     "Marked",
     "HostWords",
@@ -67,6 +72,7 @@ __all__ = [
     "AriaConnector",
     "MLP",
     "MixedHalves",
+    "MultiwayQueries",
     "FusedMLP",
     "Idefics2Connector",
     "Linear",

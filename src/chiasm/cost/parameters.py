@@ -8,8 +8,8 @@ from chiasm.stream import Modality
 def count_parameters(model: Model) -> Parameters:
     """Exact counts; weights that two parts share (a tied head) count once, where they are stored.
 
-    Active for a visual row are all but those of the stack that it does not pass through
-    (`experts.idle`); for a text row, encoder and connector are left out too.
+    Active for a visual row are all but those of the stack and its slots that it does not pass
+    through (`experts.idle`, `fusion.idle`); for a text row, encoder and connector are left out too.
     """
     by_part = {part: sum(p.numel() for p in model.part(part)) for part in PARTS}
     stages = {
@@ -18,7 +18,7 @@ def count_parameters(model: Model) -> Parameters:
     }
     total, answers = sum(by_part.values()), model.answers
     text, visual = (
-        total - answers.experts.idle(answers.host, modality)
+        total - answers.fusion.idle(answers.host) - answers.experts.idle(answers.host, modality)
         for modality in (Modality.TEXT, Modality.IMAGE)
     )
     text -= by_part["encoder"] + by_part["connector"]

@@ -14,6 +14,7 @@ from chiasm.data import (
     maps,
     marked_scenes,
     pairs,
+    read_out,
     scenes,
     written_words,
 )
@@ -111,6 +112,17 @@ register(
         splits=scenes.SPLITS,
         packages=(),
         load=written_words.load,
+    )
+)
+
+register(
+    Source(
+        name=read_out.NAME,
+        about="the same pictures, every question behind the words on them and their places",
+        licence="generated",
+        splits=scenes.SPLITS,
+        packages=(),
+        load=read_out.load,
     )
 )
 

@@ -8,6 +8,7 @@ from chiasm.experts.bottleneck import Bottleneck, Place
 from chiasm.experts.by_group import WeightsByGroup
 from chiasm.experts.depths import MixtureOfDepths
 from chiasm.experts.dora import DoRA
+from chiasm.experts.fine_grained import FineGrained
 from chiasm.experts.head_gate import HeadGate
 from chiasm.experts.mixture import MixtureOfExperts
 from chiasm.experts.penalties import Balance, ModalityBand, Prediction, Variation, ZLoss
@@ -38,6 +39,7 @@ __all__ = [
     "DoRA",
     "DualTower",
     "ExpertChoice",
+    "FineGrained",
     "FixedShares",
     "GroupLoRA",
     "HeadGate",

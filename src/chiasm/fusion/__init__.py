@@ -7,6 +7,7 @@ from chiasm.fusion.cross_layers import CrossLayers
 from chiasm.fusion.delayed import DelayedKeys
 from chiasm.fusion.gated import GatedCrossAttention
 from chiasm.fusion.gated_blocks import GatedBlocks
+from chiasm.fusion.hierarchical import HierarchicalReads
 from chiasm.fusion.hyper import HyperAttention, Merge
 from chiasm.fusion.input_adapters import InputAdapters
 from chiasm.fusion.joined_features import JoinedFeatures
@@ -40,6 +41,7 @@ __all__ = [
     "CrossLayers",
     "GatedBlocks",
     "GatedCrossAttention",
+    "HierarchicalReads",
     "HyperAttention",
     "InSequence",
     "JoinedFeatures",

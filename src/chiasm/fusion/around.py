@@ -61,3 +61,6 @@ class Around:
 
     def cached_row(self, host: Host) -> int:
         return self.fusion.cached_row(host)
+
+    def idle(self, host: Host) -> int:
+        return self.fusion.idle(host)

@@ -50,6 +50,9 @@ class AsMemory:
     def cached_row(self, host: Host) -> int:
         return 0
 
+    def idle(self, host: Host) -> int:
+        return 0
+
 
 class AsRows(AsMemory):
     """Each token takes a row, which does all the work like any other; nothing reads it besides."""

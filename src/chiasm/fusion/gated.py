@@ -87,7 +87,7 @@ class GatedBlock(nn.Module):
         self.to_q = nn.Linear(width, inner, bias=False)
         self.to_kv = nn.Linear(memory_width, 2 * inner, bias=False)
         self.to_out = nn.Linear(inner, width, bias=False)
-        self.ff = normed_feed_forward(width, config.ff_multiple)
+        self.ff: nn.Module = normed_feed_forward(width, config.ff_multiple)
         gates = width if config.channel_gates else 1
         self.attention_gate = nn.Parameter(torch.full((gates,), config.gate_start))
         self.feed_forward_gate = nn.Parameter(torch.full((gates,), config.gate_start))
@@ -103,7 +103,11 @@ class GatedBlock(nn.Module):
         if reading.permission is not None:
             read = self.read(hidden, reading, reading.permission)
             hidden = hidden + self.attention_gate.tanh() * read
-        return hidden + self.feed_forward_gate.tanh() * self.ff(hidden)
+        return hidden + self.feed_forward_gate.tanh() * self.think(hidden, reading)
+
+    def think(self, hidden: Tensor, reading: Reading) -> Tensor:
+        """FFW(LN y), ungated."""
+        return self.ff(hidden)
 
     def read(self, hidden: Tensor, reading: Reading, permission: Permission) -> Tensor:
         """XAttn(LN y, memory), ungated."""

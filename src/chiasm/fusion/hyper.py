@@ -9,6 +9,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from chiasm.fusion.entry import AsMemory
+from chiasm.fusion.image_rows import ImageRows
 from chiasm.fusion.memory_keys import MemoryKeys, keys_kept, keys_work
 from chiasm.layers import attend, merge_heads
 from chiasm.spec import Host, Work
@@ -53,7 +54,7 @@ class HyperAttention(AsMemory):
         return range(0, depth, self.every)
 
     def fill(self, host: Host, parts: SlotParts) -> Slots:
-        mark = {0: ImageRow(host)}
+        mark = {0: ImageRows(host, 1)}
         reads: dict[int, nn.Module] = {}
         make = {Merge.JOINED: JoinedRead, Merge.BESIDE: GatedRead}[Merge(self.merge)]
         for layer in self.layers(host.depth):
@@ -74,23 +75,6 @@ class HyperAttention(AsMemory):
 
     def cached(self, host: Host, tokens: int) -> int:
         return len(self.layers(host.depth)) * keys_kept(host, tokens)
-
-
-class ImageRow(nn.Module):
-    """The row of an image is one learned vector, whatever it shows."""
-
-    def __init__(self, host: Host) -> None:
-        super().__init__()
-        std = host.initial_std if host.embedding_std is None else host.embedding_std
-        self.row = nn.Parameter(torch.randn(host.width) * std)
-
-    def forward(
-        self, hidden: Float[Tensor, "batch token width"], reading: Reading
-    ) -> Float[Tensor, "batch token width"]:
-        if reading.source is None:
-            return hidden
-        own = (reading.source >= 0).unsqueeze(-1)
-        return torch.where(own, self.row.to(hidden.dtype), hidden)
 
 
 class JoinedRead(nn.Module):

@@ -34,3 +34,6 @@ class ThumbnailInline(AsRowsAndMemory):
 
     def cached(self, host: Host, tokens: int) -> int:
         return self.read.cached(host, tokens)
+
+    def idle(self, host: Host) -> int:
+        return self.read.idle(host)

@@ -172,3 +172,28 @@ INFI_MM_HD = Teaching(
 )
 """The readers, then with the encoder at growing sizes, then with low-rank deltas of the host
 (InfiMM-HD, arXiv 2403.01487); here all at the last size, rates and shares are ours."""
+
+MUFFIN = Teaching(
+    objective=LLAVA_1_5.objective,
+    stages=(
+        Stage(name="captions", trained=("connector",), learning_rate=1e-4, share=100 / 105.6),
+        Stage(
+            name="instruction",
+            trained=("encoder", "connector", "decoder", "head"),
+            learning_rate=2e-5,
+            share=5.6 / 105.6,
+        ),
+    ),
+)
+"""100,000 steps of captions beside a frozen host, then twice 2800 of instructions to everything
+(Muffin, arXiv 2310.00653); the first rate is ours."""
+
+LLAVA_READ = Teaching(
+    objective=LLAVA_1_5.objective,
+    stages=(
+        replace(_ALIGNMENT, name="layout"),
+        replace(_INSTRUCTION, name="reading"),
+    ),
+)
+"""Texts read, found and laid out, then instructions about pictures rich in text (LLaVA-Read, arXiv
+2407.19185); rates and shares are LLaVA-1.5's."""

@@ -2,12 +2,15 @@
 
 from dataclasses import replace
 
+from chiasm.connectors import PatchEmbedding
 from chiasm.encoders import (
     ChannelConcat,
     Levels,
+    RawPatches,
     RotaryViT,
     TransformersVision,
     VisionTransformer,
+    WithResampler,
 )
 
 CLIP_L_336 = TransformersVision(
@@ -262,3 +265,9 @@ DFN_H_378 = TransformersVision(
 
 PIXTRAL_VIT = RotaryViT(patch=16, hidden=1024, depth=24, heads=16, ff_width=4096)
 """Pixtral's vision encoder, 0.4 billion parameters."""
+
+BEIT_3_PATCHES_448 = WithResampler(
+    encoder=RawPatches(patch=16), resampler=PatchEmbedding(side=(28, 28)), width=1024
+)
+"""What BEiT-3-L reads of a picture of 448 pixels: a class token and 28 x 28 patches with their
+places, before any layer."""

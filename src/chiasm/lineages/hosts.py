@@ -385,3 +385,7 @@ QWEN_7B = Host(
     family="qwen2",
 )
 """Qwen-7B's sizes, the text side of Qwen-VL; its fused projections hold the same numbers."""
+
+QWEN_14B = replace(
+    QWEN_7B, vocabulary=152_064, width=5120, depth=40, heads=40, kv_heads=40, ff_width=13_696
+)

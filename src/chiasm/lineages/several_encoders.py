@@ -123,3 +123,13 @@ SMOL_MAPS = SideMaps(
 PAPER_MAPS = SideMaps(
     parts=CAMBRIAN_PARTS, given=_OPENAI, moments=(_OPENAI, _HALF, _IMAGENET, _OPENAI)
 )
+
+DETAIL_CHANNELS = ChannelConcat(
+    parts=(
+        _at(336, 24, CLIP_L_336),
+        _at(768, 24, ConvNeXt(depths=(3, 3, 27, 3), widths=(192, 384, 768, 1536))),
+    ),
+    given=_OPENAI,
+    moments=(_OPENAI, _OPENAI),
+)
+"""CLIP ViT-L/14 at 336 pixels and CLIP's ConvNeXt-L at 768, whose map has as many places."""

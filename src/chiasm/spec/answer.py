@@ -147,6 +147,10 @@ class Fusion(Protocol):
         """Numbers that the slots keep of every row of the sequence while decoding."""
         ...
 
+    def idle(self, host: Host) -> int:
+        """Parameters of the slots that a row does not pass through."""
+        ...
+
 
 class Experts(Protocol):
     """Question 5: whose weights process a row, as a maker of the layers' weights."""
@@ -174,6 +178,22 @@ class Experts(Protocol):
 
     def work(self, host: Host, layer: int, rows: LayerRows, name: str) -> Sequence[Work]:
         """Multiply-adds of one layer, of all its lanes."""
+        ...
+
+
+class FeedForwards(Protocol):
+    """A feed-forward for blocks that fill slots; what it makes is called as `module(x, reading)`,
+    x `[batch, token, width]` before any norm and `reading` of exactly those rows.
+    """
+
+    def build(self, width: int) -> nn.Module: ...
+
+    def work(self, rows: int, width: int) -> Sequence[Work]:
+        """Multiply-adds of so many rows."""
+        ...
+
+    def idle(self, width: int) -> int:
+        """Parameters that a row does not pass through."""
         ...
 
 
