@@ -28,6 +28,12 @@ def beside_the_towers(slug: str, *parts: str) -> float:
     return sum(p.numel() for name, p in named if learns(name, parts)) / MILLION
 
 
+def called(slug: str, name: str) -> float:
+    """Million parameters of an embedder whose names hold this one."""
+    named = build_embedder(slug, "paper", device="meta").named_parameters()
+    return sum(p.numel() for own, p in named if name in own) / MILLION
+
+
 CLAIMS = (
     Claim(
         slug="adalink",
@@ -67,6 +73,22 @@ CLAIMS = (
         setting="12 layers of 2 rows of 512, and a map of 512 to 768",
         paper=0.406272,
         ours=lambda: beside_the_towers("cpe-clip", "clip.prompts"),
+        unit="M",
+    ),
+    Claim(
+        slug="m2-clip",
+        figure="parameters of its adapters over time",
+        setting="12 of 768 to 384, a convolution of 3 frames and one of 3 x 3 places",
+        paper=14.25,
+        ours=lambda: beside_the_towers("m2-clip", "image.adapters") - OVER_FRAMES.numel() / MILLION,
+        unit="M",
+    ),
+    Claim(
+        slug="uniadapter",
+        figure="parameters of shared adapters",
+        setting="12 layers, r = 512: one map down, three up, two norms",
+        paper=18.95,
+        ours=lambda: called("uniadapter", ".adapters.layers."),
         unit="M",
     ),
 )

@@ -9,6 +9,7 @@ from chiasm.lineages.embedders import (
     AS_IS,
     FIRST,
     LAST,
+    MEAN,
     PICTURES,
     WORDS,
     image_tower,
@@ -16,6 +17,7 @@ from chiasm.lineages.embedders import (
 )
 from chiasm.lineages.vision_language import DRAWINGS
 from chiasm.spec import Stage
+from chiasm.stream import Modality
 
 HEAD = LinearHead(out=512, bias=False)
 
@@ -91,10 +93,17 @@ def taught_before(
     return first, *then
 
 
-def one_side(encoder: Any) -> tuple[Tower, ...]:
-    """One tower that reads words or a picture, whichever an item is."""
-    both = WORDS + PICTURES
-    return (Tower(name="clip", reads=both, encoder=encoder, reduce=FIRST, project=AS_IS),)
+def one_side(name: str, encoder: Any) -> tuple[Tower, ...]:
+    """One tower that reads words, a picture, or words that come with one."""
+    both = (*WORDS, Modality.DOCUMENT, *PICTURES)
+    return (Tower(name=name, reads=both, encoder=encoder, reduce=FIRST, project=AS_IS),)
+
+
+def over_time(words: Any, frames: Any) -> tuple[Tower, ...]:
+    """Towers of words, and of clips by the mean of what their frames give."""
+    kinds = (Modality.IMAGE, Modality.VIDEO)
+    clips = Tower(name="image", reads=kinds, encoder=frames, reduce=MEAN, project=AS_IS)
+    return text_tower(words, FIRST, AS_IS), clips
 
 
 def new_share(classes: tuple[int, ...]) -> float:

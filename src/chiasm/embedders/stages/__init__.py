@@ -54,6 +54,7 @@ from chiasm.embedders.stages.terms import (
     OtherOutput,
 )
 from chiasm.embedders.stages.tower import Tower
+from chiasm.embedders.stages.unified import UnifiedPair
 
 __all__ = [
     "ActivatedHead",
@@ -112,6 +113,7 @@ __all__ = [
     "Summed",
     "TextualInversion",
     "Tower",
+    "UnifiedPair",
     "Unprojected",
     "VisualInversion",
     "Volume",

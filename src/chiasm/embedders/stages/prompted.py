@@ -1,23 +1,19 @@
 """CPE-CLIP's first stage (arXiv 2303.04751): learned rows in all layers of both sides of CLIP."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
-from torch.nn.utils.rnn import pad_sequence
 from transformers import PreTrainedTokenizerBase
 
-from chiasm.embedders.contents import Content
 from chiasm.embedders.stages.clip_layers import attended, causal, fed, inside
-from chiasm.embedders.stages.pictures import PictureReader, Pictures
+from chiasm.embedders.stages.pair import Pair, PairReader
+from chiasm.embedders.stages.pictures import Pictures
 from chiasm.embedders.stages.sentences import Sentences
 from chiasm.embedders.states import States
 from chiasm.errors import Misuse
 from chiasm.stream import Modality
-
-SHOWN = (Modality.IMAGE, Modality.VIDEO)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,7 +23,8 @@ class PromptedPair:
     Words: G_0 stands behind the first token, before positions are added; later layers find G_l in
     its place. A picture: W G_0 + b stands behind the patches, before the first norm, without a
     position; each later layer finds W G_l + b behind what stands there, so that layer l reads
-    `rows` (l + 1) of them. The last word's state, and the class token's, are projected to `out`.
+    `rows` (l + 1) of them. The last word's state, and the class token's, are projected to `out`; of
+    an item with both it is the sum.
     """
 
     words: Sentences
@@ -56,51 +53,6 @@ class PromptedPair:
             raise ValueError("words are read with a tokenizer; give one")
         longest = self.words.longest - self.rows
         return PairReader(tokenizer, longest, self.pictures.reader(None))
-
-
-@dataclass(frozen=True)
-class Pair:
-    """Which items are words, their ids and last places, and the pixels of the others."""
-
-    written: Int[Tensor, " words"]
-    ids: Int[Tensor, "words token"]
-    last: Int[Tensor, " words"]
-    shown: Int[Tensor, " pictures"]
-    pixels: Float[Tensor, "pictures 3 height width"]
-
-    def to(self, device: torch.device | str) -> "Pair":
-        every = (self.written, self.ids, self.last, self.shown, self.pixels)
-        return Pair(*(one.to(device) for one in every))
-
-
-@dataclass(frozen=True)
-class PairReader:
-    """Contents of words, opened and closed as CLIP's are, or of one picture."""
-
-    tokenizer: PreTrainedTokenizerBase
-    longest: int
-    pictures: PictureReader
-
-    def read(self, contents: Sequence[Content]) -> Pair:
-        kinds = [[part.modality in SHOWN for part in one.parts] for one in contents]
-        if any(len(set(kind)) > 1 for kind in kinds):
-            raise Misuse("words and a picture in one item for a pair of sides; embed them apart")
-        written = [at for at, kind in enumerate(kinds) if not kind[0]]
-        shown = [at for at, kind in enumerate(kinds) if kind[0]]
-        ids = [self._ids(contents[at]) for at in written]
-        empty = torch.zeros(0, 3, 1, 1)
-        return Pair(
-            written=torch.tensor(written, dtype=torch.long),
-            ids=pad_sequence(ids, batch_first=True) if ids else torch.zeros(0, 2).long(),
-            last=torch.tensor([len(one) - 1 for one in ids], dtype=torch.long),
-            shown=torch.tensor(shown, dtype=torch.long),
-            pixels=self.pictures.read([contents[at] for at in shown]) if shown else empty,
-        )
-
-    def _ids(self, content: Content) -> Int[Tensor, " token"]:
-        said = " ".join(filter(None, (content.instruction, *(p.text for p in content.parts))))
-        own = self.tokenizer(said, add_special_tokens=False)["input_ids"][: self.longest - 2]
-        return torch.tensor([self.tokenizer.bos_token_id, *own, self.tokenizer.eos_token_id])
 
 
 class LayerPrompts(nn.Module):
@@ -135,23 +87,17 @@ class PromptedEncoder(nn.Module):
         )
 
     def forward(self, pair: Pair) -> States:
-        count = len(pair.written) + len(pair.shown)
-        vectors = self.text_head.weight.new_zeros(count, self.config.out)
-        kinds = torch.full((count,), int(Modality.TEXT), device=vectors.device)
+        vectors = self.text_head.weight.new_zeros(pair.count, self.config.out)
         if len(pair.written):
             said = self.text_head(self.of_words(pair.ids, pair.last))
-            vectors = vectors.index_copy(0, pair.written, said)
+            vectors = vectors.index_add(0, pair.written, said)
         if len(pair.shown):
             seen = self.image_head(self.of_pictures(pair.pixels))
-            vectors = vectors.index_copy(0, pair.shown, seen)
-            kinds = kinds.index_fill(0, pair.shown, int(Modality.IMAGE))
+            vectors = vectors.index_add(0, pair.shown, seen)
         states = States.all_of(vectors.unsqueeze(1), int(Modality.TEXT))
-        return States(
-            tokens=states.tokens,
-            valid=states.valid,
-            modality=kinds.unsqueeze(1),
-            told=states.told,
-        )
+        shown = pair.among(pair.shown).unsqueeze(1)
+        kinds = torch.where(shown, int(Modality.IMAGE), int(Modality.TEXT))
+        return replace(states, modality=kinds)
 
     def of_words(
         self, ids: Int[Tensor, "item token"], last: Int[Tensor, " item"]

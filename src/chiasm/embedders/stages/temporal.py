@@ -20,8 +20,9 @@ from chiasm.stream import Modality
 class AdaptedFrames:
     """One vector a frame: CLIP's class token, projected to `out`, then one temporal adapter.
 
-    In every layer x = x + enhance(x) + differ(x) stands before the feed-forward. Clips are of
-    `frames` frames, shorter ones repeat their last.
+    In every layer x = x + enhance(x) + differ(x) stands before the feed-forward; in the last, whose
+    patches nothing reads, without what differs. Clips are of `frames` frames, shorter ones repeat
+    their last.
     """
 
     pictures: Pictures
@@ -86,19 +87,25 @@ class OfDifferences(nn.Module):
 
 
 class TemporalAdapter(nn.Module):
-    """x + enhance(x) + [0, differ(patches)]: the identity at first, without an activation."""
+    """x + enhance(x) + [0, differ(patches)]: the identity at first, without an activation.
 
-    def __init__(self, width: int, narrow: int) -> None:
+    Where nothing reads the patches behind it, `differ` is left out.
+    """
+
+    def __init__(self, width: int, narrow: int, *, differs: bool = True) -> None:
         super().__init__()
-        self.enhance, self.differ = OverTime(width, narrow), OfDifferences(width, narrow)
+        self.enhance = OverTime(width, narrow)
+        self.differ = OfDifferences(width, narrow) if differs else None
 
     def forward(
         self, rows: Float[Tensor, "frames token width"], frames: int
     ) -> Float[Tensor, "frames token width"]:
         """Rows of all frames of all clips, a class token first."""
         x = rows.unflatten(0, (-1, frames))
-        moved = self.differ(x[:, :, 1:])
-        added = self.enhance(x) + torch.cat([torch.zeros_like(moved[:, :, :1]), moved], 2)
+        added = self.enhance(x)
+        if self.differ is not None:
+            moved = self.differ(x[:, :, 1:])
+            added = added + torch.cat([torch.zeros_like(moved[:, :, :1]), moved], 2)
         return (x + added).flatten(0, 1)
 
 
@@ -108,10 +115,13 @@ class FrameEncoder(nn.Module):
     def __init__(self, config: AdaptedFrames) -> None:
         super().__init__()
         vision = config.pictures.encoder.config
-        width = vision.hidden_size
+        width, depth = vision.hidden_size, vision.num_hidden_layers
         self.image = config.pictures.encoder.build()
         self.head = nn.Linear(width, config.out, bias=False)
-        layers = (TemporalAdapter(width, config.narrow) for _ in range(vision.num_hidden_layers))
+        layers = (
+            TemporalAdapter(width, config.narrow, differs=number < depth - 1)
+            for number in range(depth)
+        )
         self.adapters = nn.ModuleDict(
             {"layers": nn.ModuleList(layers), "frames": OverTime(config.out, config.narrow // 2)}
         )
