@@ -29,7 +29,9 @@ class UnifiedPair:
     Layer l of all three has one adapter, z = relu(D LN(x)), parallel to the feed-forward: a picture
     adds 0.1 V z, words 0.1 T z, and words that have read a picture 0.1 T z of what they were before
     the reading and 0.1 LN(M z + T z) of what they are after it. Keys and values of a picture's
-    tokens have a linear pair each, the same in all layers. All that is added is 0 at first.
+    tokens have a linear pair each, the same in all layers. V, T, the weights of that LN and what
+    ends a pair are zero at first, so that nothing is added; with M zero instead, the LN would make
+    the first step a leap.
     """
 
     vocabulary: int | None
@@ -65,9 +67,9 @@ class UnifiedAdapter(nn.Module):
         self.norm, self.norm_both = nn.LayerNorm(width), nn.LayerNorm(width)
         self.down = nn.Linear(width, narrow)
         self.of_picture, self.of_words, self.of_both = (nn.Linear(narrow, width) for _ in range(3))
-        for up in (self.of_picture, self.of_words, self.of_both):
-            nn.init.zeros_(up.weight)
-            nn.init.zeros_(up.bias)
+        zero = (*self.of_picture.parameters(), *self.of_words.parameters(), self.norm_both.weight)
+        for parameter in zero:
+            nn.init.zeros_(parameter)
 
     def picture(self, x: Tensor) -> Tensor:
         return SCALE * self.of_picture(self._narrow(x))
@@ -192,6 +194,8 @@ def text_config(vocabulary: int, vision: Any) -> BlipTextConfig:
         max_position_embeddings=512,
         is_decoder=True,
         pad_token_id=0,
+        bos_token_id=1,
+        sep_token_id=2,
     )
     made._attn_implementation = "eager"
     return made
