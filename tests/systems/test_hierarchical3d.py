@@ -173,7 +173,7 @@ def test_what_cannot_be_is_refused():
     with pytest.raises(Misuse, match="cannot be merged"):
         merge_adapters(fresh(tiny(SLUG)))
     between = Hierarchical(hidden=8, heads=2, inner=4)
-    host = replace(tiny(SLUG).host, mixer=StateSpace(heads=2, head_width=4, state=3))
+    host = SimpleNamespace(mixer=StateSpace(heads=2, head_width=4, state=3))
     with pytest.raises(Misuse, match="no row ahead"):
         between.check(host)
 

@@ -183,7 +183,11 @@ class UnifiedEncoder(nn.Module):
 
 
 def text_config(vocabulary: int, vision: Any) -> BlipTextConfig:
-    """BLIP's words, as wide and as deep as the picture's side, with cross-attention."""
+    """BLIP's words, as wide and as deep as the picture's side, with cross-attention.
+
+    Fresh weights deviate by width^-1/2: with BERT's 0.02 all texts are one at small widths, since
+    little of a word reaches the first token.
+    """
     made = BlipTextConfig(
         vocab_size=vocabulary,
         hidden_size=vision.hidden_size,
@@ -192,6 +196,7 @@ def text_config(vocabulary: int, vision: Any) -> BlipTextConfig:
         num_hidden_layers=vision.num_hidden_layers,
         num_attention_heads=vision.num_attention_heads,
         max_position_embeddings=512,
+        initializer_range=vision.hidden_size**-0.5,
         is_decoder=True,
         pad_token_id=0,
         bos_token_id=1,
