@@ -110,6 +110,7 @@ EXPLAINED: Mapping[tuple[str, str], str] = {
     ("arcana", "peft"): "low-rank pairs within the host; the ladder that is added stands before it",
     ("uni-moe", "peft"): "LoRA tunes the mixture; its experts were full feed-forwards before",
     ("browse-concentrate", "peft"): "queries and values of the host learn there, all of it here",
+    ("hierarchical3d", "arch"): "media enter in its adapters; here their rows pass the host too",
     ("idefics2", "peft"): "its stages here are LLaVA-1.5's; the paper adapts the host by DoRA",
     ("linear-clip-vizwiz", "arch"): "the layers that join stand behind the host's last one",
     ("linear-clip-vizwiz", "tok"): "CLIP's class token is its feature; no token is saved by it",

@@ -33,6 +33,8 @@ class Takes(StrEnum):
     """What changed, in words."""
     FILM = "film"
     """All frames of a film."""
+    CLIP = "clip"
+    """The picture, then a part of it, as a clip of two frames."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,15 +74,20 @@ def parts_of(pair: PairLike, takes: tuple[Takes, ...], turn: int) -> tuple[Part,
         Misuse: the pair has no such part.
     """
     texts = pair.texts[:-1] or pair.texts
+
+    def view() -> View:
+        return View(pair.picture, f"{pair.id} {turn}")
+
     made = {
         Takes.PICTURE: lambda: shown(pair.picture),
         Takes.TEXT: lambda: words(texts[turn % len(texts)]),
         Takes.OTHER: lambda: words(texts[(turn + 1) % len(texts)]),
         Takes.WRITTEN: lambda: words(pair.texts[-1], Modality.DOCUMENT),
-        Takes.VIEW: lambda: shown(View(pair.picture, f"{pair.id} {turn}")),
         Takes.BEFORE: lambda: shown(_changed(pair).before),
         Takes.CHANGE: lambda: words(_changed(pair).change),
         Takes.FILM: lambda: shown(*_filmed(pair).frames, modality=Modality.VIDEO),
+        Takes.VIEW: lambda: shown(view()),
+        Takes.CLIP: lambda: shown(pair.picture, view(), modality=Modality.VIDEO),
     }
     return tuple(made[one]() for one in takes)
 
@@ -101,6 +108,9 @@ TEXT_TO_PICTURE = Task(name="text-to-picture", query=(Takes.TEXT,), document=(Ta
 PICTURE_TO_TEXT = Task(name="picture-to-text", query=(Takes.PICTURE,), document=(Takes.TEXT,))
 PICTURE_TO_PICTURE = Task(
     name="picture-to-picture", query=(Takes.PICTURE,), document=(Takes.PICTURE,)
+)
+TEXT_TO_CLIP = Task(
+    name="text-to-clip", query=(Takes.TEXT,), document=(Takes.CLIP,), about=Modality.VIDEO
 )
 PICTURE_TO_VIEW = Task(name="picture-to-view", query=(Takes.PICTURE,), document=(Takes.VIEW,))
 CHANGE_TO_PICTURE = Task(
@@ -137,6 +147,9 @@ class Batches:
     mined_from: int = 1
     staged: tuple[tuple[int, ...], ...] = ()
     """Numbers of the tasks that each stage teaches; () and () inside it: all."""
+    sessions: tuple[tuple[float, float], ...] = ()
+    """From which share of the concepts, in the order of their names, to which each stage teaches:
+    (0.6, 0.65) is a session of a twentieth of them; (): all, always."""
     pages: Any = EachAlone()
     """What pairs become before tasks read them (`chiasm.embedders.pages.Pages`)."""
     sizes: Any = AS_ANSWERED
@@ -147,7 +160,15 @@ class Batches:
         chosen = self.staged[stage] if stage < len(self.staged) else ()
         return chosen or tuple(range(len(self.tasks)))
 
+    def session(self, stage: int, concepts: int) -> range:
+        """The concepts of a stage, by number."""
+        low, high = self.sessions[stage] if stage < len(self.sessions) else (0.0, 1.0)
+        first, end = (int(share * concepts + 1e-9) for share in (low, high))
+        return range(first, end)
+
     def __post_init__(self) -> None:
+        if self.sessions and self.negatives:
+            raise ValueError("negatives are mined among all concepts; leave them out of sessions")
         if not self.tasks:
             raise ValueError("batches of no task teach nothing; give at least one")
         if self.negatives and self.mining is None:

@@ -118,11 +118,16 @@ class EmbedderModel(nn.Module):
         return self.score(queries, documents)
 
 
+ADDED = ("adapters", "prompts")
+"""What an encoder calls its parts that stand beside published weights."""
+
+
 def part_of(parameter: str) -> str:
     """The part a parameter's full name belongs to: what `Stage.trained` names.
 
     A tower's encoder is `NAME`; inside a backbone `NAME.encoder`, `NAME.connector`,
-    `NAME.experts`, `NAME.decoder`. A tower's head is `NAME.head`. Then `fusion` (in it
+    `NAME.experts`, `NAME.decoder`; what is added to a published one `NAME.adapters` and
+    `NAME.prompts`. A tower's head is `NAME.head`. Then `fusion` (in it
     `fusion.projectors` and `fusion.routers` of bound spaces), `output` and `score` (what compares,
     and the loss's own).
     """
@@ -133,7 +138,8 @@ def part_of(parameter: str) -> str:
             return f"{name}.{part_of_model(inner.removeprefix('model.'))}"
         if inner.startswith("model.connector."):
             return f"{name}.connector"
-        return name
+        added = inner.partition(".")[0]
+        return f"{name}.{added}" if added in ADDED else name
     if stage in ("reducers", "projections"):
         return f"{rest.partition('.')[0]}.head"
     if stage == "fusion" and rest.startswith(("projectors.", "routers.")):

@@ -199,11 +199,12 @@ class Teacher:
     def _batches(
         self, at: int, stage: Stage, start: int, mined: Negatives | None
     ) -> Iterator[Taken]:
-        batches, size = self.embedder.model.answers.batches, self._size(stage)
+        batches, own = self.embedder.model.answers.batches, self._own(at)
+        size = min(self._size(stage), len(own))
         block = min(batches.block or size, size)
         size -= size % block
         order = Blocks(
-            counts={batches.tasks[n].name: len(self.pairs) for n in batches.taught(at)},
+            counts={batches.tasks[n].name: len(own) for n in batches.taught(at)},
             weights={batches.tasks[n].name: batches.tasks[n].weight for n in batches.taught(at)},
             batch=size,
             block=block,
@@ -211,8 +212,21 @@ class Teacher:
         )
         numbers = {name: number for number, name in enumerate(batches.task_names)}
         for step, batch in enumerate(order.batches(start), start):
-            turn = step * size // len(self.pairs)
-            yield self._taken([(numbers[name], pair) for name, pair in batch], turn, mined)
+            turn = step * size // len(own)
+            yield self._taken([(numbers[name], own[pair]) for name, pair in batch], turn, mined)
+
+    def _own(self, at: int) -> list[int]:
+        """The pairs of a stage, by number.
+
+        Raises:
+            Misuse: none is of its concepts.
+        """
+        batches, groups = self.embedder.model.answers.batches, self._groups
+        session = batches.session(at, len(groups))
+        own = [n for n, pair in enumerate(self.pairs) if groups[pair.concept] in session]
+        if not own:
+            raise Misuse(f"no pair is of session {at}'s concepts among {len(groups)}; give more")
+        return own
 
     def _taken(
         self,

@@ -10,6 +10,7 @@ from chiasm.experts.depths import MixtureOfDepths
 from chiasm.experts.dora import DoRA
 from chiasm.experts.fine_grained import FineGrained
 from chiasm.experts.head_gate import HeadGate
+from chiasm.experts.hierarchical import Hierarchical
 from chiasm.experts.mixture import MixtureOfExperts
 from chiasm.experts.penalties import Balance, ModalityBand, Prediction, Variation, ZLoss
 from chiasm.experts.router import Router
@@ -43,6 +44,7 @@ __all__ = [
     "FixedShares",
     "GroupLoRA",
     "HeadGate",
+    "Hierarchical",
     "Keys",
     "LoRA",
     "MixedVision",

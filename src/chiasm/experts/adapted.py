@@ -129,7 +129,7 @@ class AdaptedWeights:
 
     @property
     def looks_ahead(self) -> bool:
-        return any(adapter.looks_ahead for adapter in self.adapters)
+        return any(of.looks_ahead for of in (*self.adapters, *self.between))
 
     def weights(self, host: Host) -> "AdaptingWeights":
         return AdaptingWeights(host, self.adapters, self.between)

@@ -55,6 +55,11 @@ class Between(Protocol):
         """Row sets that it needs contiguous."""
         ...
 
+    @property
+    def looks_ahead(self) -> bool:
+        """Whether what it adds to a row depends on later rows."""
+        ...
+
     def build(self, host: Host) -> nn.Module:
         """A module `(y, reading, x)`: what is added to y, which was made of x."""
         ...
@@ -90,6 +95,10 @@ class Bottleneck:
     @property
     def groups(self) -> tuple[Rows, ...]:
         return self.kinds if len(self.kinds) > 1 else ()
+
+    @property
+    def looks_ahead(self) -> bool:
+        return False
 
     def build(self, host: Host) -> nn.Module:
         made = [Narrow(self, self.width(host)) for _ in self.kinds]

@@ -28,6 +28,10 @@ class HeadGate:
     def groups(self) -> tuple[Rows, ...]:
         return ()
 
+    @property
+    def looks_ahead(self) -> bool:
+        return False
+
     def build(self, host: Host) -> nn.Module:
         return GatedValues(self.rows, host.width, host.kv_heads)
 

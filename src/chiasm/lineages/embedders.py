@@ -258,10 +258,11 @@ def two_towers(
     small_outputs: tuple[Output, ...] | None = None,
     outputs: tuple[Output, ...] = (ONE,),
     score: Any = COSINE,
+    scores: tuple[Any, ...] = (),
 ) -> dict[Scale, EmbedderAnswers]:
     """Towers of their own for words and pictures. `small` is taught at nano and smol, in
-    `small_batches`, where `small_outputs` come out; None: as at paper scale. `fuses` are of the
-    scales; none: `fuse`.
+    `small_batches`, where `small_outputs` come out; None: as at paper scale. `fuses` and `scores`
+    are of the scales; none: `fuse` and `score`.
     """
     softer = objective if small is None else small
     fewer = replace(batches if small_batches is None else small_batches, chunk=None)
@@ -275,7 +276,7 @@ def two_towers(
             encode=encode,
             fuse=dict(zip(Scale, fuses, strict=True))[scale] if fuses else fuse,
             outputs=outputs if scale is Scale.PAPER else small_outputs or outputs,
-            score=score,
+            score=dict(zip(Scale, scores, strict=True))[scale] if scores else score,
             teaching=teaching,
             batches=batches if scale is Scale.PAPER else fewer,
         )

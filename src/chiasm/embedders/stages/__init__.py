@@ -3,6 +3,7 @@
 from chiasm.embedders.stages.align import Align, Everyone, SameKind
 from chiasm.embedders.stages.backbone import Backbone, Prompt
 from chiasm.embedders.stages.capsules import CapsuleHead
+from chiasm.embedders.stages.compared_beside import ComparedBeside
 from chiasm.embedders.stages.conditioned import ConditionedPatches
 from chiasm.embedders.stages.encoded_together import EncodedTogether
 from chiasm.embedders.stages.fuse import Alone, Apart, Joined, Summed
@@ -23,8 +24,11 @@ from chiasm.embedders.stages.project import (
     Unprojected,
 )
 from chiasm.embedders.stages.projectors import ProjectedTokens, ResidualHead
+from chiasm.embedders.stages.prompted import PromptedPair
+from chiasm.embedders.stages.read_together import ReadTogether
 from chiasm.embedders.stages.recurrent import RecurrentLayers
 from chiasm.embedders.stages.reduce import (
+    AtLayer,
     EveryToken,
     FirstToken,
     LastToken,
@@ -41,20 +45,33 @@ from chiasm.embedders.stages.score import (
 )
 from chiasm.embedders.stages.sentences import Sentences
 from chiasm.embedders.stages.space_time import Clips
-from chiasm.embedders.stages.terms import Agreement, KeepStructure, NestedSizes, OtherOutput
+from chiasm.embedders.stages.temporal import AdaptedFrames, AdaptedWords
+from chiasm.embedders.stages.terms import (
+    Agreement,
+    Classes,
+    KeepStructure,
+    NestedSizes,
+    OtherOutput,
+)
 from chiasm.embedders.stages.tower import Tower
+from chiasm.embedders.stages.unified import UnifiedPair
 
 __all__ = [
     "ActivatedHead",
+    "AdaptedFrames",
+    "AdaptedWords",
     "Agreement",
     "Align",
     "Alone",
     "AnchorCosine",
     "Apart",
+    "AtLayer",
     "Backbone",
+    "Classes",
     "ClassesAndMargin",
     "Clips",
     "CapsuleHead",
+    "ComparedBeside",
     "ConditionedPatches",
     "ConvolutionalMap",
     "Cosine",
@@ -87,6 +104,8 @@ __all__ = [
     "Pictures",
     "ProjectedTokens",
     "Prompt",
+    "PromptedPair",
+    "ReadTogether",
     "RecurrentLayers",
     "ResidualHead",
     "SameKind",
@@ -94,6 +113,7 @@ __all__ = [
     "Summed",
     "TextualInversion",
     "Tower",
+    "UnifiedPair",
     "Unprojected",
     "VisualInversion",
     "Volume",

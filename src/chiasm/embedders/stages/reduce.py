@@ -8,6 +8,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from chiasm.embedders.states import States
+from chiasm.errors import Misuse
 from chiasm.layers import attend, merge_heads, split_heads
 from chiasm.stream import ALL, Permission, Rows
 
@@ -21,6 +22,19 @@ class EveryToken:
 
     def build(self, width: int) -> nn.Module:
         return nn.Identity()
+
+
+@dataclass(frozen=True, kw_only=True)
+class AtLayer:
+    """Every token as it was after one of the layers that the encoder gives; -2: before the last."""
+
+    layer: int
+
+    def width(self, width: int) -> int:
+        return width
+
+    def build(self, width: int) -> nn.Module:
+        return _AtLayer(self.layer)
 
 
 @dataclass(frozen=True)
@@ -80,6 +94,17 @@ class LatentAttention:
 
     def build(self, width: int) -> nn.Module:
         return _Latents(self, width)
+
+
+class _AtLayer(nn.Module):
+    def __init__(self, layer: int) -> None:
+        super().__init__()
+        self.layer = layer
+
+    def forward(self, states: States) -> States:
+        if not states.layers:
+            raise Misuse("this encoder gives its last layer alone; let it give all of them")
+        return states.carrying(states.layers[self.layer])
 
 
 class _First(nn.Module):

@@ -1,7 +1,7 @@
 """How a query and a document are compared: the score that is learned and searched with."""
 
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from jaxtyping import Float
@@ -17,7 +17,15 @@ Scores = Float[Tensor, "query document"]
 
 
 @dataclass(frozen=True)
-class Cosine:
+class Compares:
+    """What compares queries and documents: `build` gives a module called with both embeddings."""
+
+    reads_all: ClassVar[bool] = False
+    """Whether a document's score depends on the other documents too."""
+
+
+@dataclass(frozen=True)
+class Cosine(Compares):
     """<q, d> / |q| |d|."""
 
     def build(self) -> nn.Module:
@@ -25,7 +33,7 @@ class Cosine:
 
 
 @dataclass(frozen=True, kw_only=True)
-class LateInteraction:
+class LateInteraction(Compares):
     """sum_i max_j <q_i, d_j> of unit vectors, divided by the query's length if it is a `mean`."""
 
     mean: bool = False
@@ -35,7 +43,7 @@ class LateInteraction:
 
 
 @dataclass(frozen=True)
-class ModalityLate:
+class ModalityLate(Compares):
     """max_m sum_i max_{j in m} <q_i, d_j> of unit vectors over the query's length: the best single
     modality of a document (CLaMR, arXiv 2506.06144).
     """
@@ -45,7 +53,7 @@ class ModalityLate:
 
 
 @dataclass(frozen=True)
-class Volume:
+class Volume(Compares):
     """-sqrt(det Gram) of a query's one vector and a document's vectors, one a modality (GRAM,
     arXiv 2412.11959). Documents all have the same number of modalities.
     """
@@ -55,7 +63,7 @@ class Volume:
 
 
 @dataclass(frozen=True)
-class AnchorCosine:
+class AnchorCosine(Compares):
     """The mean cosine of a query's one vector with a document's vectors, one a modality: what
     aligning every modality with the same anchor scores by (ImageBind, arXiv 2305.05665).
     """
@@ -65,7 +73,7 @@ class AnchorCosine:
 
 
 @dataclass(frozen=True, kw_only=True)
-class MatchProbability:
+class MatchProbability(Compares):
     """log p, p = mean over K x K pairs of draws of sigma(-a |z - z'| + b) (PCME,
     arXiv 2101.05068); a and b are learned.
     """

@@ -60,29 +60,32 @@ class Clips:
         return None
 
     def reader(self, tokenizer: PreTrainedTokenizerBase | None) -> "ClipReader":
-        return ClipReader(self)
+        return ClipReader(self.pixels, self.side, most=self.frames)
 
 
 @dataclass(frozen=True)
 class ClipReader:
-    """Contents to frames `[item, frame, 3, side, side]`; shorter clips repeat their last frame."""
+    """Contents to frames `[item, frame, 3, side, side]`; clips shorter than the longest, or than
+    `least`, repeat their last frame.
+    """
 
-    config: Clips
+    pixels: Pixels
+    side: int
+    most: int
+    least: int = 1
 
     def read(self, contents: Sequence[Content]) -> Any:
         clips = [[one for part in c.parts for one in part.pictures] for c in contents]
-        most = max(map(len, clips))
-        if most > self.config.frames:
+        longest = max(self.least, *map(len, clips))
+        if longest > self.most:
             raise Misuse(
-                f"a clip of {most} frames given to an encoder of {self.config.frames}; "
-                "take fewer frames"
+                f"a clip of {longest} frames given to an encoder of {self.most}; take fewer frames"
             )
         prepared = [
-            [self.config.pixels.prepare(picture(one), self.config.side) for one in clip]
-            for clip in clips
+            [self.pixels.prepare(picture(one), self.side) for one in clip] for clip in clips
         ]
         return torch.stack(
-            [torch.stack([*clip, *[clip[-1]] * (most - len(clip))]) for clip in prepared]
+            [torch.stack([*clip, *[clip[-1]] * (longest - len(clip))]) for clip in prepared]
         )
 
 

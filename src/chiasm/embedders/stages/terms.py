@@ -101,6 +101,39 @@ class NestedSizes:
         return self.weight * torch.stack(losses).mean()
 
 
+@dataclass(frozen=True, kw_only=True)
+class Classes:
+    """weight * cross-entropy of each document's class by a linear map of what a tower made of it,
+    one vector of `width`; `classes` is the most there are.
+    """
+
+    tower: str
+    classes: int
+    weight: float = 1.0
+    name: str = "classes"
+
+    def build(self, widths: dict[str, int]) -> "Classifier":
+        return Classifier(self, widths[self.tower])
+
+
+class Classifier(nn.Module):
+    """`[document, width]` to scores of classes, judged by the documents' groups."""
+
+    def __init__(self, config: Classes, width: int) -> None:
+        super().__init__()
+        self.config, self.classify = config, nn.Linear(width, config.classes)
+
+    def forward(self, of: Round, scores: Tensor, scorer: nn.Module) -> Tensor:
+        if int(of.groups.max()) >= self.config.classes:
+            raise Misuse(
+                f"class {int(of.groups.max())} of a classifier of {self.config.classes}; "
+                "state more classes"
+            )
+        made = of.candidates.made[self.config.tower].tokens[:, 0]
+        found = nn.functional.cross_entropy(self.classify(made), of.groups.to(made.device))
+        return self.config.weight * found
+
+
 class _Term(nn.Module):
     """A term without weights of its own."""
 
