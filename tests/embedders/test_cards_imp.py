@@ -6,18 +6,22 @@ from itertools import islice
 import pytest
 import torch
 from tests.embedders.few import (
+    COUNT,
     MOST,
     card,
     embedder_or_skip,
     few,
+    losses,
     nano,
     parameters,
     shapes,
+    taken,
     teacher,
     total,
 )
 from tests.systems.routing import mixed_layers
 
+from chiasm.errors import Misuse
 from chiasm.experts.router import Routing
 from chiasm.spec import Scale
 
@@ -145,6 +149,23 @@ def test_a_task_leaves_what_is_the_other_modalitys_as_it_is(task, untouched, tmp
     words = gradients["decoder.embed_tokens.weight"]
     assert int(words.any(1).sum()) <= 1, "the marker alone is a word"
     assert not any(own in name for name in idle for own in ("projection", "places"))
+
+
+@lawful
+def test_classes_are_told_of_both_sides(tmp_path):
+    """By hand; and a class beyond the classifier's is refused."""
+    made = nano(SLUG)
+    batch = taken(made, tmp_path)
+    read = [made.model(made.given(side)) for side in (batch.queries, batch.documents)]
+    head = made.model.judge.terms["classes"].classify
+    expected = sum(
+        -head(side.embedding.vectors).log_softmax(-1)[torch.arange(COUNT), batch.groups].mean()
+        for side in read
+    )
+    torch.testing.assert_close(losses(made, batch)["classes"], expected / 2)
+    beyond = replace(batch, groups=batch.groups + 4096)
+    with pytest.raises(Misuse, match="of a classifier of 4096; state more classes"):
+        losses(made, beyond)
 
 
 @lawful

@@ -24,7 +24,7 @@ class SceneWords(AsMemory):
     """Between the halves of every layer, V the picture's tokens and O its words' (arXiv
     2301.07389):
 
-        h <- h + XAttn(LN h, V);    h <- h + tanh(g) XAttn'(LN' h, O),    g = `gate_start` at first.
+        h <- h + XAttn(LN h, V);    h <- h + tanh(g) XAttn'(LN' h, O),    g = `words_gate` at first.
 
     Heads are the host's. O is what `words` makes of `Inputs.spotted`; a row that sees no word reads
     zeros, and without words no work is done for them, nor billed. Which pictures, and so whose
@@ -35,7 +35,8 @@ class SceneWords(AsMemory):
     """
 
     words: WordEncoder
-    gate_start: float = 0.0
+    words_gate: float = 0.0
+    """Where g starts; the read of the picture has no gate."""
 
     @property
     def looks_ahead(self) -> bool:
@@ -49,7 +50,7 @@ class SceneWords(AsMemory):
 
     def fill(self, host: Host, parts: SlotParts) -> Slots:
         reads = {
-            layer: BothReads(host, parts.memory_width, self.gate_start)
+            layer: BothReads(host, parts.memory_width, self.words_gate)
             for layer in range(host.depth)
         }
         return Slots(

@@ -1,6 +1,8 @@
 """IMP: one encoder of sparse layers for every modality, taught one task a step."""
 
-from chiasm.embedders.stages import Align
+from dataclasses import replace
+
+from chiasm.embedders.stages import Align, Classes
 from chiasm.lineages import sparse_encoder as parts
 from chiasm.lineages.multimodal_embedders import SOFT, one_sequence
 from chiasm.objectives import Contrastive
@@ -29,7 +31,7 @@ SYSTEM = register_embedder(
             ),
             story=(
                 "pictures and words only: video, spectrograms and waveforms are not built, nor "
-                "classification heads, varied resolutions and dropped tokens",
+                "varied resolutions and dropped tokens; contrast and classes are one step's sum",
                 "16 experts in alternate layers and a capacity of 1 are as recollected; experts "
                 "choose within an item, by sigmoids, so that batches say nothing about it",
                 "smol builds on SmolLM2's weights, each expert beginning as its feed-forward",
@@ -37,8 +39,12 @@ SYSTEM = register_embedder(
         ),
         scales=one_sequence(
             parts.ENCODE,
-            objective=Align(contrast=Contrastive(temperature=0.07, both_ways=True), learned=True),
-            small=SOFT,
+            objective=Align(
+                contrast=Contrastive(temperature=0.07, both_ways=True),
+                learned=True,
+                terms=(Classes(classes=4096),),
+            ),
+            small=replace(SOFT, terms=(Classes(classes=4096),)),
             batches=parts.ALTERNATING,
             stages=(parts.FROM_SCRATCH,),
             nano_stages=(parts.SMALL,),

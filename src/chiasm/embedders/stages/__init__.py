@@ -41,7 +41,13 @@ from chiasm.embedders.stages.score import (
 )
 from chiasm.embedders.stages.sentences import Sentences
 from chiasm.embedders.stages.space_time import Clips
-from chiasm.embedders.stages.terms import Agreement, KeepStructure, NestedSizes, OtherOutput
+from chiasm.embedders.stages.terms import (
+    Agreement,
+    Classes,
+    KeepStructure,
+    NestedSizes,
+    OtherOutput,
+)
 from chiasm.embedders.stages.tower import Tower
 
 __all__ = [
@@ -49,6 +55,7 @@ __all__ = [
     "Agreement",
     "Align",
     "Alone",
+    "Classes",
     "AnchorCosine",
     "Apart",
     "Backbone",

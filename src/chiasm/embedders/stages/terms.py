@@ -1,4 +1,4 @@
-"""Terms beside the contrastive loss: structure kept, other outputs, nested sizes, hard matches."""
+"""Terms beside the contrastive loss: structure kept, other outputs, nested sizes, classes."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -99,6 +99,41 @@ class NestedSizes:
             for size in self.sizes
         ]
         return self.weight * torch.stack(losses).mean()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Classes:
+    """weight * mean of CE(class of query) and CE(class of document), by one linear map of their
+    vectors; `classes` is the most there are. A class is a pair's concept.
+    """
+
+    classes: int
+    weight: float = 1.0
+    name: str = "classes"
+
+    def build(self, widths: dict[str, int]) -> nn.Module:
+        (width,) = set(widths.values())
+        return _Classes(self, width)
+
+
+class _Classes(nn.Module):
+    def __init__(self, config: Classes, width: int) -> None:
+        super().__init__()
+        self.config, self.classify = config, nn.Linear(width, config.classes)
+
+    def forward(self, of: Round, scores: Tensor, scorer: nn.Module) -> Tensor:
+        """Raises Misuse where a class is beyond the classifier's."""
+        if int(of.groups.max()) >= self.config.classes:
+            raise Misuse(
+                f"class {int(of.groups.max())} of a classifier of {self.config.classes}; "
+                "state more classes"
+            )
+        sides = (of.queries, of.groups[: of.count]), (of.candidates, of.groups)
+        losses = [
+            nn.functional.cross_entropy(self.classify(_single(side.embedding).vectors), kind)
+            for side, kind in sides
+        ]
+        return self.config.weight * torch.stack(losses).mean()
 
 
 class _Term(nn.Module):
