@@ -66,10 +66,10 @@ class WrittenPatchesEncoder(nn.Module):
             seen = seen & image_valid
         if bool(stays.all()):
             return cast(Features, self.each(images, image_valid))
-        features = cast(Features, self.each(images, seen))
-        whole = None if image_valid is None else self.each.tokens_within(image_valid)
-        planned = torch.ones_like(features.valid) if whole is None else whole
-        return replace(features, planned=planned)
+        planned = torch.ones_like(stays.flatten(1))
+        if image_valid is not None:
+            planned = self.each.tokens_within(image_valid)
+        return replace(cast(Features, self.each(images, seen)), planned=planned)
 
 
 def written_patches(

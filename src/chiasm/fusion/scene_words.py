@@ -106,10 +106,10 @@ class Read(nn.Module):
 class BothReads(nn.Module):
     """One layer's reads; keys and values of either are kept for the steps after the prompt."""
 
-    def __init__(self, host: Host, memory_width: int, gate_start: float) -> None:
+    def __init__(self, host: Host, memory_width: int, words_gate: float) -> None:
         super().__init__()
         self.picture, self.words = Read(host, memory_width), Read(host, memory_width)
-        self.gate = nn.Parameter(torch.full((1,), gate_start))
+        self.gate = nn.Parameter(torch.full((1,), words_gate))
 
     def forward(
         self, hidden: Float[Tensor, "batch token width"], reading: Reading
@@ -150,11 +150,12 @@ class SeenOrRead(nn.Module):
             return hidden
         if spotted.loss is not None:
             losses.add("spotted_words", spotted.loss)
-        told = None if spotted.answered is None else spotted.answered >= 0
-        if told is not None and bool(told.any()):
+        answered = spotted.answered
+        if answered is not None and bool((answered >= 0).any()):
+            told = answered >= 0
             logits = self.judge(self._last(hidden, reading)).squeeze(-1).float()
-            aim = spotted.answered[told]
-            losses.add("answer_is_read", F.binary_cross_entropy_with_logits(logits[told], aim))
+            loss = F.binary_cross_entropy_with_logits(logits[told], answered[told])
+            losses.add("answer_is_read", loss)
         return hidden
 
     @staticmethod

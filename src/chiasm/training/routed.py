@@ -53,21 +53,27 @@ def routed(
 
 
 def sample_losses(model: Model, inputs: Inputs) -> Float[Tensor, " batch"]:
-    """The mean cross-entropy of each sample's labels."""
-    assert inputs.labels is not None
+    """The mean cross-entropy of each sample's labels. Raises Misuse where there are none."""
+    labels = _labels(inputs)
     scores = model(inputs).float().transpose(1, 2)
-    each = torch.nn.functional.cross_entropy(
-        scores, inputs.labels, ignore_index=-100, reduction="none"
-    )
-    return each.sum(1) / (inputs.labels >= 0).sum(1).clamp(min=1)
+    each = torch.nn.functional.cross_entropy(scores, labels, ignore_index=-100, reduction="none")
+    return each.sum(1) / (labels >= 0).sum(1).clamp(min=1)
 
 
 @torch.no_grad()
 def right(model: Model, inputs: Inputs) -> Bool[Tensor, " batch"]:
-    """Whether every label of a sample is the model's first choice, given those before it."""
-    assert inputs.labels is not None
-    taught = inputs.labels >= 0
-    return ((model(inputs).argmax(-1) == inputs.labels) | ~taught).all(1) & taught.any(1)
+    """Whether every label of a sample is the model's first choice, given those before it. Raises
+    Misuse where there are none.
+    """
+    labels = _labels(inputs)
+    taught = labels >= 0
+    return ((model(inputs).argmax(-1) == labels) | ~taught).all(1) & taught.any(1)
+
+
+def _labels(inputs: Inputs) -> Tensor:
+    if inputs.labels is None:
+        raise Misuse("these inputs carry no labels; collate examples with their answers")
+    return inputs.labels
 
 
 def references_of(
