@@ -31,6 +31,7 @@ from chiasm.stream import (
     Permission,
     Role,
     Rows,
+    Spotted,
     Stream,
     TokenTable,
 )
@@ -282,6 +283,7 @@ class _Rows:
         self.rows: list[dict[str, Any]] = []
         self.memory: list[dict[str, Any]] = []
         self.owners: list[int] = []
+        self.spotted: list[tuple[int, tuple[int, int, int, int], int]] = []
 
     def add(self, **row: Any) -> None:
         self.rows.append(row)
@@ -323,7 +325,31 @@ def batch(
         else None,
         memory=memory,
         labels=labels if teach else None,
+        spotted=_spotted(made) if getattr(answers.fusion, "reads_words", False) else None,
         **_latents(made, padded),
+    )
+
+
+def box_of(word: int) -> tuple[int, int, int, int]:
+    """Some box of a picture, the same wherever the same word is named."""
+    return word, 2 * word, word + 70, 2 * word + 30
+
+
+def _spotted(made: list["_Rows"]) -> Spotted | None:
+    """The words on the pictures of all samples, every second sample's answer among them."""
+    count = max(len(sample.spotted) for sample in made)
+    if not count:
+        return None
+    nothing = (0, (0, 0, 0, 0), 0)
+    held = [[*s.spotted, *[nothing] * (count - len(s.spotted))] for s in made]
+    valid = [[at < len(sample.spotted) for at in range(count)] for sample in made]
+    known = [float(at % 2) if sample.spotted else -1.0 for at, sample in enumerate(made)]
+    return Spotted(
+        ids=torch.tensor([[word for word, _, _ in sample] for sample in held]),
+        boxes=torch.tensor([[box for _, box, _ in sample] for sample in held]),
+        item=torch.tensor([[item for _, _, item in sample] for sample in held]),
+        valid=torch.tensor(valid),
+        answered=torch.tensor(known),
     )
 
 
@@ -388,6 +414,7 @@ def _sample_rows(
             if not plan.views:
                 continue
             item += 1
+            rows.spotted += [(word, box_of(word), item) for word in words(3, 300 + piece.number)]
             seen = piece, plan.views
             if seen not in rows_of_picture:
                 rows_of_picture[seen] = list(range(len(pixels), len(pixels) + len(plan.views)))

@@ -23,6 +23,7 @@ def one_each(features: Features, owners: Int[Tensor, "batch item"]) -> tuple[Fea
         tokens=features.tokens[pairs],
         valid=None if features.valid is None else features.valid[pairs],
         taps=tuple(tap[pairs] for tap in features.taps),
+        planned=None if features.planned is None else features.planned[pairs],
     )
     return own, places.masked_fill(owners < 0, -1)
 
@@ -44,6 +45,7 @@ def asked_of(
         embeddings=take(embeddings, index).repeat_interleave(items, 0),
         valid=take(prompt, index).repeat_interleave(items, 0),
         browse=None if browse is None else lambda: browse().flatten(0, 1),
+        routing=None if inputs.routing is None else inputs.routing.repeat_interleave(items, 0),
     )
 
 

@@ -4,7 +4,7 @@ from dataclasses import dataclass, replace
 from typing import Protocol, cast
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
 from chiasm.asking import asked_of, last_prompt_rows, one_each
@@ -15,6 +15,7 @@ from chiasm.spec import Answers
 from chiasm.spec.reading import Losses
 from chiasm.stream import Asked, Connects, Features, Inputs, Memory, Stream, Tokens
 from chiasm.stream.table import take
+from chiasm.vacating import without_vacant
 
 PARTS = (
     "encoder",
@@ -75,6 +76,8 @@ class Media:
     """Tokens that replace placeholder rows."""
     memory: Memory | None
     """Tokens that layers read, where the fusion reads a memory."""
+    there: Bool[Tensor, "batch media"] | None = None
+    """False for a token that the encoder left out; None where it leaves none out."""
 
 
 class Model(nn.Module):
@@ -121,11 +124,14 @@ class Model(nn.Module):
             features, owners = one_each(features, owners)
         connected = self._connect(features, asked)
         entering = self._kept(features, connected, asked, losses)
-        memory = None
+        memory, planned = None, features.planned
         if self.answers.fusion.reads_memory and inputs.memory is not None:
-            read = per_sample(connected, owners)[:, : inputs.memory.shape[1]]
-            memory = Memory(read, inputs.memory)
-        return Media(per_sample(entering, owners), memory)
+            read, there = laid_out(connected, planned, owners)
+            length, table = inputs.memory.shape[1], inputs.memory
+            table = table if there is None else table.hiding(~there[:, :length])
+            memory = Memory(read[:, :length], table)
+        rows, there = laid_out(entering, planned, owners)
+        return Media(rows, memory, there)
 
     def stream(
         self,
@@ -159,7 +165,13 @@ class Model(nn.Module):
             embeddings = read_back(embeddings, inputs, self.answers.host.vocabulary, cache)
         if media is None:
             return Stream(embeddings, inputs.table, adapter=inputs.adapter)
-        return Stream(embeddings, inputs.table, media.memory, inputs.source, inputs.adapter)
+        table = inputs.table
+        if media.there is not None and self.answers.fusion.enters:
+            there = take(media.there, inputs.source.clamp(min=0))
+            table = table.hiding((inputs.source >= 0) & ~there)
+        return Stream(
+            embeddings, table, media.memory, inputs.source, inputs.adapter, inputs.spotted
+        )
 
     @torch.no_grad()
     def _browse(self, inputs: Inputs) -> Float[Tensor, "batch item width"]:
@@ -182,11 +194,24 @@ class Model(nn.Module):
         """
         stream = self.stream(inputs, cache=cache, losses=losses)
         pointers = self.answers.head.pointers
-        hidden = self.decoder(stream, cache=cache, execution=execution, losses=losses)
+        hidden = self._decoded(stream, cache, execution, losses)
         if not pointers:
             return hidden
         head = cast(Points, self.head)
         return with_pointers(head, hidden, stream.embeddings, inputs, pointers, cache)
+
+    def _decoded(
+        self, stream: Stream, cache: Cache | None, execution: Execution, losses: Losses | None
+    ) -> Float[Tensor, "batch token width"]:
+        """The decoder's hidden states; rows of tokens that an encoder left out pass no layer."""
+
+        def run(of: Stream) -> Tensor:
+            return self.decoder(of, cache=cache, execution=execution, losses=losses)
+
+        leaves_out = bool(getattr(self.answers.encoder, "leaves_out", False))
+        if not leaves_out or execution is Execution.MASKED:
+            return run(stream)
+        return without_vacant(stream, run)
 
     def forward(
         self,
@@ -334,6 +359,21 @@ def per_sample(
     held = (valid[owners.clamp(min=0)] & (owners >= 0).unsqueeze(-1)).flatten(1)
     rows = embeddings[owners.clamp(min=0)].flatten(1, 2)
     return take(rows, (~held).long().argsort(dim=1, stable=True))
+
+
+def laid_out(
+    tokens: Tokens,
+    planned: Bool[Tensor, "image token"] | None,
+    owners: Int[Tensor, "batch item"],
+) -> tuple[Float[Tensor, "batch media width"], Bool[Tensor, "batch media"] | None]:
+    """Each sample's tokens as geometry counts them, and which of them there are, where an encoder
+    left some out of those that were `planned`.
+    """
+    if planned is None or tokens.valid is None:
+        return per_sample(tokens, owners), None
+    there = Tokens(tokens.valid.unsqueeze(-1).float(), planned)
+    rows = per_sample(Tokens(tokens.embeddings, planned), owners)
+    return rows, per_sample(there, owners).squeeze(-1) > 0
 
 
 def _range(owners: Tensor) -> Tensor:

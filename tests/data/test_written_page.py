@@ -12,11 +12,11 @@ from hypothesis import strategies as st
 from PIL import Image, ImageFont
 
 from chiasm import data
-from chiasm.compression.blank_patches import kept_ratio, written_patches
 from chiasm.data.as_pixels import INSTRUCTION, STEPS, as_pixels
 from chiasm.data.example import Dataset
 from chiasm.data.views import picture
 from chiasm.data.written_page import Page, WrittenPage, wrapped
+from chiasm.encoders.written_patches import kept_ratio, written_patches
 from chiasm.errors import Misuse
 
 lawful = pytest.mark.evidence(slug="pixelworld", grade="lawful")

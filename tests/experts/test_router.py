@@ -187,3 +187,25 @@ def test_multiply_adds_of_the_scores():
         eligibility=SHARED_POOL, selection=ExpertChoice(), penalties=(), apart=True, predictors=3
     )
     assert router.macs(WIDTH) == WIDTH * 6 + WIDTH * 4 * 3 + 4 * 3
+
+
+@pytest.mark.parametrize("eligibility", [everyone(3), SHARED_POOL])
+def test_expert_choice_by_sample_is_that_of_each_sample_alone(eligibility):
+    """Samples of 13, 8 and no counted rows, beside each other and one by one."""
+    torch.manual_seed(4)
+    choice = ExpertChoice(capacity=1.0, noise=False, by_sample=True)
+    router = Router(eligibility=eligibility, selection=choice, penalties=())
+    module, x = router.build(WIDTH), torch.randn(3, 13, WIDTH)
+    group = torch.randint(0, len(eligibility), (3, 13))
+    counted = torch.arange(13) < torch.tensor([[13], [8], [0]])
+    together = module(x.flatten(0, 1), group.flatten(), counted.flatten(), samples=3)
+    table = together.table(39).unflatten(0, (3, 13))
+    whole = Router(
+        eligibility=eligibility, selection=ExpertChoice(noise=False), penalties=()
+    ).build(WIDTH)
+    whole.load_state_dict(module.state_dict())
+    for at, length in enumerate((13, 8)):
+        alone = whole(x[at, :length], group[at, :length], counted[at, :length])
+        torch.testing.assert_close(table[at, :length], alone.table(length))
+        assert not table[at, length:].any()
+    assert not table[2].any()

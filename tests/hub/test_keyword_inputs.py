@@ -27,7 +27,7 @@ QUESTION = "what color is the shape?"
 UNTOLD = {
     *("aki", "vilbert", "zorro", "mudaif"),
     *("bagel", "latte-flow", "x-fusion"),
-    *("mblm", "nvlm", "upop", "b2t2", "infimm-hd"),
+    *("mblm", "nvlm", "upop", "b2t2", "infimm-hd", "unitnt"),
 }
 SLUGS = sorted(set(registered()) - UNTOLD - {"text-only"})
 

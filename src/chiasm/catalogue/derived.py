@@ -108,6 +108,8 @@ EXPLAINED: Mapping[tuple[str, str], str] = {
     ): "the gated blocks are Flamingo's own parts, selected; here they are added",
     ("omnimamba", "peft"): "a delta a task first, then the whole model beside it",
     ("arcana", "peft"): "low-rank pairs within the host; the ladder that is added stands before it",
+    ("pixelworld", "peft"): "the paper trains nothing; the model that is built here learns whole",
+    ("r2-t2", "peft"): "nothing is trained for it; the model beneath is taught as LLaVA-1.5 is",
     ("uni-moe", "peft"): "LoRA tunes the mixture; its experts were full feed-forwards before",
     ("browse-concentrate", "peft"): "queries and values of the host learn there, all of it here",
     ("hierarchical3d", "arch"): "media enter in its adapters; here their rows pass the host too",

@@ -44,6 +44,7 @@ from chiasm.connectors.token_mixing import TokenMixing
 from chiasm.connectors.transformer_adapter import TransformerAdapter
 from chiasm.connectors.unchanged import Unchanged
 from chiasm.connectors.visual_table import VisualTable
+from chiasm.connectors.weighed_encoders import WeighedEncoders
 from chiasm.connectors.windowed_queries import WindowedQueries
 from chiasm.connectors.word_mixture import WordMixture
 from chiasm.connectors.zorro_hip import Stage, ZorroHiP
@@ -102,6 +103,7 @@ __all__ = [
     "ZorroHiP",
     "Unchanged",
     "VisualTable",
+    "WeighedEncoders",
     "WindowedQueries",
     "WordMixture",
 ]

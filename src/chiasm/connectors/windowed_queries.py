@@ -8,6 +8,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from chiasm.connectors.shares import widths_of
 from chiasm.errors import Misuse
 from chiasm.layers import attend, merge_heads, split_heads
 from chiasm.spec import Work
@@ -56,15 +57,8 @@ class WindowedQueries:
         return host_width
 
     def widths(self, width: int) -> tuple[int, ...]:
-        """Of each map.
-
-        Raises:
-            Misuse: the shares do not divide the features' width.
-        """
-        whole = sum(self.shares)
-        if any(width * share % whole for share in self.shares):
-            raise Misuse(f"shares {self.shares} do not divide features of width {width}")
-        return tuple(width * share // whole for share in self.shares)
+        """Of each map."""
+        return widths_of(self.shares, width)
 
     def build(self, width: int, host_width: int) -> "WindowedReads":
         return WindowedReads(self, width, host_width)

@@ -16,6 +16,7 @@ from chiasm.data.latents import to_latent
 from chiasm.data.points import pointed_row
 from chiasm.data.render import Rendered, render, tag_ids
 from chiasm.data.rows import SIDE, SampleRows, place_image, place_latents
+from chiasm.data.spotted_rows import spotted
 from chiasm.data.template import Template
 from chiasm.data.views import picture, stack_views, view_pixels
 from chiasm.errors import ChiasmError
@@ -188,6 +189,9 @@ class Collator:
                 first_row[run.image_index] = sum(place >= 0 for place in rows.source)
                 identity = dict(item=item, turn=turn, segment=segment, role=int(run.role))
                 position = self._show(rows, images[run.image_index], position, identity, drawing)
+                if self._reads_words and example.spots:
+                    rows.spotted.add(example.spots[run.image_index], item, self.tokenizer)
+        rows.spotted.judge(turns[-1].answer)
         rows.ends.append(len(rows.ids) - 1)
         return rows
 
@@ -250,6 +254,11 @@ class Collator:
         return self._show(rows, self._shown(picture(source), (), pixels), position, said, True)
 
     @property
+    def _reads_words(self) -> bool:
+        """Whether words that were found in pictures are read."""
+        return bool(getattr(self.answers.fusion, "reads_words", False))
+
+    @property
     def _clean(self) -> float:
         """The time of clean latents."""
         return self.answers.teaching.objective.flow.direction.clean
@@ -280,6 +289,7 @@ def _inputs(samples: list[SampleRows], pixels: list[Tensor], pad: int, teach: bo
         labels=labels,
         latents=_latents(samples),
         latent_of=_padded([rows.latent_of for rows in samples], -1) if _drawn(samples) else None,
+        spotted=spotted([rows.spotted for rows in samples], teach=teach) if pixels else None,
     )
 
 

@@ -7,6 +7,8 @@ from typing import Protocol, overload, runtime_checkable
 
 from PIL.Image import Image
 
+from chiasm.data.spotted import Spot
+
 
 @runtime_checkable
 class Drawing(Protocol):
@@ -65,6 +67,9 @@ class Example:
     False: a conversation, in order."""
     system: str = ""
     """A system prompt of this example's own; empty: the template's."""
+    spots: tuple[tuple[Spot, ...], ...] = ()
+    """Words that were found in each of `images`, and where, for systems that read them; () where
+    nobody looked."""
 
 
 @dataclass(frozen=True)

@@ -18,10 +18,12 @@ from chiasm.data import (
     scenes,
     written_words,
 )
+from chiasm.data.as_pixels import as_pixels
 from chiasm.data.conversations import SUFFIXES, read_conversations
 from chiasm.data.example import Dataset
 from chiasm.data.mixture import mixed
 from chiasm.data.scene_questions import RELATIONS
+from chiasm.data.written_page import SMALL_PAGE
 from chiasm.errors import Misuse
 from chiasm.registry import Registry
 
@@ -60,6 +62,16 @@ register(
         splits=easy_vqa.SPLITS,
         packages=(easy_vqa.PACKAGE,),
         load=easy_vqa.load,
+    )
+)
+register(
+    Source(
+        name="easy-vqa-pixels",
+        about="the same questions, each written on a page with its picture",
+        licence="MIT",
+        splits=easy_vqa.SPLITS,
+        packages=(easy_vqa.PACKAGE,),
+        load=lambda split: as_pixels(easy_vqa.load(split), SMALL_PAGE),
     )
 )
 register(

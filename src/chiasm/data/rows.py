@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from torch import Tensor
 
 from chiasm.data.points import row_grid
+from chiasm.data.spotted_rows import SpottedRows
 from chiasm.spec import Geometry, Latent
 from chiasm.stream import Modality
 
@@ -33,6 +34,7 @@ class SampleRows:
     """Kept tokens of the images so far."""
     ends: list[int] = field(default_factory=list)
     """The last row of each segment: where an answer would continue."""
+    spotted: SpottedRows = field(default_factory=SpottedRows)
 
     def add(self, ids: Sequence[int], position: int, answer: bool, **identity: int) -> None:
         """Rows of one kind, at consecutive positions."""

@@ -54,6 +54,11 @@ class Page:
         return self.width - 2 * self.padding
 
 
+SMALL_PAGE = Page(width=160, height=64, font=10, padding=4, gap=2)
+"""Of a size that a small model reads: a picture of 64 pixels, and a question of one or two lines.
+"""
+
+
 @dataclass(frozen=True, kw_only=True)
 class WrittenPage:
     """A page with pictures, then text, then a table, one below the other."""

@@ -81,7 +81,8 @@ def load(split: str, *, seed: int = 2308, count: int | None = None) -> Dataset:
         turns = tuple(
             Turn(ASKED[task][below(draw, len(ASKED[task]))], said) for task, said in answers.items()
         )
-        examples.append(Example(f"{NAME}/{split}/{number}", (page,), turns, independent=True))
+        name = f"{NAME}/{split}/{number}"
+        examples.append(Example(name, (page,), turns, independent=True, spots=(spots,)))
     return Dataset(NAME, split, tuple(examples))
 
 

@@ -22,6 +22,7 @@ from chiasm.encoders.transformers_vision import TransformersVision
 from chiasm.encoders.vit import VisionTransformer
 from chiasm.encoders.window_lora import WindowLoRA
 from chiasm.encoders.with_resampler import WithResampler
+from chiasm.encoders.written_patches import WrittenPatches
 
 __all__ = [
     "WithResampler",
@@ -47,4 +48,5 @@ __all__ = [
     "TransformersVision",
     "VisionTransformer",
     "WindowLoRA",
+    "WrittenPatches",
 ]

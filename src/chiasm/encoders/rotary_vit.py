@@ -20,6 +20,7 @@ from chiasm.layers import (
 from chiasm.spec import Size, Work
 from chiasm.spec.work import attention, linear
 from chiasm.stream import Features, Permission
+from chiasm.stream.table import packed, take, unpacked
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -126,23 +127,40 @@ class RotaryViTEncoder(nn.Module):
         images: Float[Tensor, "image 3 height width"],
         image_valid: Bool[Tensor, "image height width"] | None = None,
     ) -> Features:
-        """Tokens in reading order; one is valid if all of its pixels are."""
+        """Tokens in reading order; one is valid if all of its pixels are. Others pass no layer, and
+        are zeros.
+        """
         maps = self.patch_conv(images.to(self.patch_conv.weight.dtype))
         rows, columns = maps.shape[-2:]
-        valid = None if image_valid is None else self._valid(image_valid)
-        permission = Permission()
-        if valid is not None:
-            permission = Permission(dense=valid.unsqueeze(1).expand(-1, valid.shape[1], -1))
-        tables = self.rotary(_places(rows, columns, maps.device))
-        x = self.ln_pre(maps.flatten(2).transpose(1, 2))
-        states, deepest = [x], max(self.config.places)
-        for layer in list(self.layers)[:deepest]:
-            x = layer(x, tables, permission)
-            states.append(x)
-        taps = tuple(states[place] for place in self.config.places)
+        places = _places(rows, columns, maps.device)
+        x = maps.flatten(2).transpose(1, 2)
+        if image_valid is None:
+            taps = self._taps(x, self.rotary(places), Permission())
+            return Features(torch.cat(taps, -1), (rows, columns), None, taps)
+        valid = self.tokens_within(image_valid)
+        slots, alive = packed(valid)
+        tables = self.rotary(take(places.expand(len(x), -1, -1), slots))
+        permission = Permission(dense=alive.unsqueeze(1).expand(-1, alive.shape[1], -1))
+        taps = tuple(
+            unpacked(tap, slots, alive, rows * columns)
+            for tap in self._taps(take(x, slots), tables, permission)
+        )
         return Features(torch.cat(taps, -1), (rows, columns), valid, taps)
 
-    def _valid(self, image_valid: Tensor) -> Bool[Tensor, "image token"]:
+    def _taps(
+        self, patches: Float[Tensor, "image token hidden"], tables: RotaryTables, seen: Permission
+    ) -> tuple[Float[Tensor, "image token hidden"], ...]:
+        x = self.ln_pre(patches)
+        states, deepest = [x], max(self.config.places)
+        for layer in list(self.layers)[:deepest]:
+            x = layer(x, tables, seen)
+            states.append(x)
+        return tuple(states[place] for place in self.config.places)
+
+    def tokens_within(
+        self, image_valid: Bool[Tensor, "image height width"]
+    ) -> Bool[Tensor, "image token"]:
+        """Which patches are of valid pixels alone."""
         side = self.config.patch
         patches = image_valid.unfold(1, side, side).unfold(2, side, side)
         return patches.flatten(3).all(-1).flatten(1)

@@ -79,7 +79,7 @@ class MixedFeedForward(StackedFeedForward):
         # What padding holds must not even change how the products of real rows round.
         rows = (x * counted.unsqueeze(-1)).flatten(0, 1)
         router = self.experts["router"]
-        routes = router(rows, group.flatten(), counted.flatten(), reading.losses)
+        routes = router(rows, group.flatten(), counted.flatten(), reading.losses, x.shape[0])
         y = execute(rows, routes, self).view_as(x)
         return y if self.shared is None else y + self.shared(x, reading)
 

@@ -88,15 +88,18 @@ class Routing(nn.Module):
         group: Int[Tensor, " row"],
         counted: Bool[Tensor, " row"],
         losses: Collector | None = None,
+        samples: int = 1,
     ) -> Routes:
-        """`group` counts from 0; rows that are not `counted` hold nothing."""
+        """`group` counts from 0; rows that are not `counted` hold nothing; they are as many of each
+        of `samples` samples, one after the other.
+        """
         router = self.router
         eligible = self.open_to[group]
         scores = self.gate(x).float().gather(1, self.columns[group])
         if self.training and router.noise:
             scores = scores + router.noise * torch.randn_like(scores)
         logits = scores.masked_fill(~eligible, torch.finfo(scores.dtype).min)
-        seen = Scores(logits, eligible, group, counted, router.eligibility)
+        seen = Scores(logits, eligible, group, counted, router.eligibility, samples)
         if self.predictors is None:
             routes = router.selection.select(seen, training=self.training)
             self._teach(seen, routes, None, losses)

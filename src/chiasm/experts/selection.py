@@ -21,6 +21,9 @@ class Scores:
     counted: Bool[Tensor, " row"]
     """False for rows that hold nothing."""
     eligibility: Eligibility
+    samples: int = 1
+    """The rows are those of so many samples one after the other, as many of each; 1: of one, or of
+    nobody knows how many."""
 
 
 class Selection(Protocol):
@@ -112,11 +115,13 @@ class ExpertChoice:
 
     The experts that are open to the same groups take `capacity` times those groups' rows in all, as
     evenly as whole rows allow; a row that nobody takes passes no expert. While training, the
-    difference of two Gumbel noises is added to the logits. What a row gets depends on all rows.
+    difference of two Gumbel noises is added to the logits. What a row gets depends on all rows;
+    with `by_sample`, where each sample's rows are shared out by themselves, on those of its own.
     """
 
     capacity: float = 1.0
     noise: bool = True
+    by_sample: bool = False
     looks_ahead: bool = True
 
     def active(self, eligibility: Eligibility, group: int) -> float:
@@ -128,6 +133,8 @@ class ExpertChoice:
         if training and self.noise:
             logits = logits + gumbel(logits) - gumbel(logits)
         values = logits.sigmoid()
+        if self.by_sample:
+            return self._by_sample(values, scores)
         open_to = [*zip(*scores.eligibility, strict=True)]
         rows_of = {
             groups: (scores.eligible[:, open_to.index(groups)] & scores.counted).nonzero().flatten()
@@ -147,6 +154,24 @@ class ExpertChoice:
             output_size=len(row),
         )
         return Routes(row, expert, values[row, expert], len(sizes), sizes)
+
+    def _by_sample(self, values: Float[Tensor, "row expert"], scores: Scores) -> Routes:
+        """The same of every sample alone, all at once: an expert takes the rows of the first
+        `size` ranks.
+        """
+        open_to = [*zip(*scores.eligibility, strict=True)]
+        taken: list[Tensor] = []
+        for expert, groups in enumerate(open_to):
+            mine = (scores.eligible[:, expert] & scores.counted).view(scores.samples, -1)
+            count = mine.sum(1)
+            pairs, place = (self.capacity * count).round().long(), open_to[:expert].count(groups)
+            many = open_to.count(groups)
+            size = (pairs // many + (place < pairs % many)).clamp(max=count)
+            asked = values[:, expert].view(scores.samples, -1).masked_fill(~mine, -1.0)
+            rank = asked.argsort(dim=1, descending=True, stable=True).argsort(dim=1)
+            taken.append((rank < size.unsqueeze(1)).flatten())
+        row, expert = torch.stack(taken, 1).nonzero(as_tuple=True)
+        return Routes(row, expert, values[row, expert], len(open_to))
 
 
 def by_row(expert: Int[Tensor, "row k"], weight: Float[Tensor, "row k"], experts: int) -> Routes:

@@ -20,6 +20,7 @@ from chiasm.fusion.patches_of_patches import PatchesOfPatches
 from chiasm.fusion.prefix import GatedPrefix
 from chiasm.fusion.prefusion import PreFusion
 from chiasm.fusion.residual import ResidualAttention
+from chiasm.fusion.scene_words import SceneWords
 from chiasm.fusion.sequence import InSequence, VisualPath
 from chiasm.fusion.set_pooling import SetPooling
 from chiasm.fusion.single_stream import SingleStream
@@ -28,6 +29,7 @@ from chiasm.fusion.thumbnail import ThumbnailInline
 from chiasm.fusion.tied import TiedMemory
 from chiasm.fusion.two_widths import TwoWidths
 from chiasm.fusion.vacant import VacantRows
+from chiasm.fusion.word_encoder import WordEncoder
 
 __all__ = [
     "AddedBoxes",
@@ -50,6 +52,8 @@ __all__ = [
     "ModularState",
     "MutualReads",
     "NoFusion",
+    "SceneWords",
+    "WordEncoder",
     "PatchesOfPatches",
     "PreFusion",
     "ResidualAttention",

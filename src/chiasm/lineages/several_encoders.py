@@ -27,6 +27,10 @@ FINE_NANO = VisionTransformer(
     patch=8, width=128, depth=0, heads=4, ff_width=256, stem=(32, 64, 128), position_scale=0.1
 )
 """Patches of 8 pixels beside the plain model's of 16."""
+BROAD_NANO = VisionTransformer(
+    patch=32, width=128, depth=1, heads=4, ff_width=256, stem=(32, 64, 64, 128, 128)
+)
+"""Patches of 32 pixels, which see each other."""
 
 CONVNEXT_XXL = ConvNeXt(depths=(3, 4, 30, 3), widths=(384, 768, 1536, 3072))
 """OpenCLIP's ConvNeXt-XXLarge, 846 million parameters."""
@@ -133,3 +137,30 @@ DETAIL_CHANNELS = ChannelConcat(
     moments=(_OPENAI, _OPENAI),
 )
 """CLIP ViT-L/14 at 336 pixels and CLIP's ConvNeXt-L at 768, whose map has as many places."""
+
+NANO_ROUTED = ChannelConcat(
+    parts=(
+        Resampled(each=COARSE_NANO, cells=(4, 4)),
+        Resampled(each=FINE_NANO, cells=(4, 4)),
+        Resampled(each=BROAD_NANO, cells=(4, 4)),
+    ),
+    given=_DRAWN,
+    moments=(_DRAWN,) * 3,
+)
+SMOL_ROUTED = ChannelConcat(
+    parts=(*SMOL_PARTS, _at(112, 7, EfficientNetLite0())), given=_LITE, moments=(_LITE,) * 3
+)
+PAPER_ROUTED = ChannelConcat(
+    parts=(
+        _at(336, 24, CLIP_L_336),
+        _at(384, 24, SIGLIP_SO400M_384),
+        _at(378, 24, DINOV2_G),
+        _at(1024, 24, CONVNEXT_XXL),
+        _at(1024, 24, SAM_L),
+        _at(1024, 24, EVA_02_L),
+        _at(1024, 24, PIX2STRUCT_L),
+    ),
+    given=_OPENAI,
+    moments=(_OPENAI, _HALF, _IMAGENET, _OPENAI, _IMAGENET, _OPENAI, _HALF),
+)
+"""Seven, as many as MoVA's experts, for a connector that weighs them."""

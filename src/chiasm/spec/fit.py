@@ -18,6 +18,9 @@ _PROBES = (64, 64), (211, 37)
 _TOKENS = 7
 """Any number of tokens."""
 
+_GRIDS = (6, 12), (12, 12)
+"""Grids that neighbours can be joined on."""
+
 
 def check_fit(answers: Answers) -> None:
     """Refuse answers that do not go together, before anything is allocated.
@@ -32,6 +35,7 @@ def check_fit(answers: Answers) -> None:
         return
     _entrance(answers)
     _maps(answers)
+    _left_out(answers)
     _ids(answers)
     _projectors(answers)
     _widths(answers)
@@ -95,6 +99,25 @@ def _maps(answers: Answers) -> None:
                     "the connector cannot leave padding out, but views follow the image's shape; "
                     "plan views of one size"
                 )
+
+
+def _left_out(answers: Answers) -> None:
+    """Tokens may be missing: what reads them maps each by itself, or all to a fixed number."""
+    if not getattr(answers.encoder, "leaves_out", False):
+        return
+    counts = [answers.connector.count(grid) for grid in _GRIDS]
+    each = counts == [rows * columns for rows, columns in _GRIDS]
+    if len(set(counts)) > 1 and not each:
+        raise Unfit(
+            "the encoder leaves tokens out, but the connector joins neighbours; choose one that "
+            "maps each token, or reads all of them into a fixed number"
+        )
+    many = _GRIDS[1][0] * _GRIDS[1][1]
+    if answers.compression.count(many) != many:
+        raise Unfit(
+            "the encoder leaves tokens out, but fewer are kept after it by number; choose no "
+            "compression"
+        )
 
 
 def _nothing(answers: Answers) -> None:

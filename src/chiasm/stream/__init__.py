@@ -5,6 +5,7 @@ from chiasm.stream.identity import SHARED, Modality, Role
 from chiasm.stream.permission import Permission
 from chiasm.stream.plan import ALL, MEDIA, NONE, TEXT, RowPlan, Rows, groups_of
 from chiasm.stream.rule import Rule, as_mask
+from chiasm.stream.spotted import Spotted
 from chiasm.stream.stream import Inputs, Stream
 from chiasm.stream.table import TokenTable
 
@@ -25,6 +26,7 @@ __all__ = [
     "RowPlan",
     "Rows",
     "Rule",
+    "Spotted",
     "Stream",
     "TokenTable",
     "Tokens",

@@ -21,6 +21,9 @@ class Features:
     """False where a token covers padding only; None when every token is real."""
     taps: tuple[Float[Tensor, "image token width"], ...] = ()
     """Hidden states of the layers that were asked for, in the order asked."""
+    planned: Bool[Tensor, "image token"] | None = None
+    """Which tokens geometry counts, where an encoder left some of them out: those are not `valid`.
+    """
 
 
 @dataclass(frozen=True)
@@ -57,6 +60,8 @@ class Asked:
     """Runs the whole model once without a condition, and without gradient: the final hidden state
     of the last prompt row of each image's turn. None within that pass.
     """
+    routing: Float[Tensor, "image expert"] | None = None
+    """Weights of experts that stand in for those of the connector's own router."""
 
 
 class Connects(Protocol):

@@ -8,6 +8,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from chiasm.stream.features import Memory
+from chiasm.stream.spotted import Spotted
 from chiasm.stream.table import TokenTable
 
 
@@ -22,6 +23,8 @@ class Stream:
     """Which memory token a media row stands for, -1 for the other rows."""
     adapter: Int[Tensor, " batch"] | None = None
     """Which of a bank's adapters each sample passes, where a bank is served."""
+    spotted: Spotted | None = None
+    """Words found in the pictures, where they are at hand."""
 
 
 @dataclass(frozen=True)
@@ -52,6 +55,11 @@ class Inputs:
     noise is drawn for them."""
     adapter: Int[Tensor, " batch"] | None = None
     """Which of a bank's adapters each sample passes; a cached step keeps the prompt's."""
+    routing: Float[Tensor, "batch expert"] | None = None
+    """Weights of the experts that read a sample's images, where a connector routes among them: they
+    stand in for those of its router."""
+    spotted: Spotted | None = None
+    """Words found in the pictures, for fusions that read them."""
 
     def to(self, device: torch.device | str) -> "Inputs":
         moved: dict[str, Any] = {}

@@ -1,4 +1,4 @@
-"""Terms beside the contrastive loss: structure kept, other outputs, nested sizes, hard matches."""
+"""Terms beside the contrastive loss: structure kept, other outputs, nested sizes, classes."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -103,35 +103,50 @@ class NestedSizes:
 
 @dataclass(frozen=True, kw_only=True)
 class Classes:
-    """weight * cross-entropy of each document's class by a linear map of what a tower made of it,
-    one vector of `width`; `classes` is the most there are.
+    """weight * mean cross-entropy of the class, by one linear map of vectors: of what a tower made
+    of each document, or, without a tower, of every query and every document.
+
+    A class is a pair's concept; `classes` is the most there are.
     """
 
-    tower: str
+    tower: str | None = None
     classes: int
     weight: float = 1.0
     name: str = "classes"
 
     def build(self, widths: dict[str, int]) -> "Classifier":
-        return Classifier(self, widths[self.tower])
+        if self.tower is not None:
+            return Classifier(self, widths[self.tower])
+        (width,) = set(widths.values())
+        return Classifier(self, width)
 
 
 class Classifier(nn.Module):
-    """`[document, width]` to scores of classes, judged by the documents' groups."""
+    """`[item, width]` to scores of classes, judged by the items' groups."""
 
     def __init__(self, config: Classes, width: int) -> None:
         super().__init__()
         self.config, self.classify = config, nn.Linear(width, config.classes)
 
     def forward(self, of: Round, scores: Tensor, scorer: nn.Module) -> Tensor:
+        """Raises Misuse where a class is beyond the classifier's."""
         if int(of.groups.max()) >= self.config.classes:
             raise Misuse(
                 f"class {int(of.groups.max())} of a classifier of {self.config.classes}; "
                 "state more classes"
             )
-        made = of.candidates.made[self.config.tower].tokens[:, 0]
-        found = nn.functional.cross_entropy(self.classify(made), of.groups.to(made.device))
-        return self.config.weight * found
+        losses = [
+            nn.functional.cross_entropy(self.classify(made), kinds.to(made.device))
+            for made, kinds in self._told(of)
+        ]
+        return self.config.weight * torch.stack(losses).mean()
+
+    def _told(self, of: Round) -> list[tuple[Tensor, Tensor]]:
+        """Vectors and their classes."""
+        if self.config.tower is not None:
+            return [(of.candidates.made[self.config.tower].tokens[:, 0], of.groups)]
+        sides = (of.queries, of.groups[: of.count]), (of.candidates, of.groups)
+        return [(_single(side.embedding).vectors, kinds) for side, kinds in sides]
 
 
 class _Term(nn.Module):
