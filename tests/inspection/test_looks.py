@@ -1,4 +1,4 @@
-"""Visual attention heads (087): what weights on a picture are worth, and what watching leaves be."""
+"""Visual attention heads (087): what weights on a picture are worth; watching changes nothing."""
 
 from dataclasses import replace
 

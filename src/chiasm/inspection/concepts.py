@@ -1,4 +1,4 @@
-"""What a model holds in mind when it says a word: atoms of its hidden states, in pictures and words.
+"""What a model holds in mind when it says a word: atoms of its states, in pictures and words.
 
 A Concept-Based Explainability Framework for Large Multimodal Models (CoX-LMM). Over answers that
 say word t, the residual stream of the row that says it (whose next token is t's first) after a late
@@ -161,7 +161,7 @@ def grounded(dictionary: Dictionary, said: Said, words: Sequence[Sequence[str]])
 
 
 def overlap(words: Sequence[Sequence[str]]) -> float:
-    """Mean over ordered pairs of atoms of |W_i and W_j| / |W_i|; an atom without words shares none."""
+    """Mean over ordered pairs of |W_i and W_j| / |W_i|; an atom without words shares none."""
     pairs = [
         len(set(one) & set(other)) / len(set(one)) if one else 0.0
         for i, one in enumerate(words)

@@ -62,7 +62,7 @@ def matches(count: int, seed: int = 0) -> list[Match]:
 
 
 def at_points(maps: Float[Tensor, "width row column"], points: Sequence[Point]) -> Tensor:
-    """Features at places `[point, width]`, interpolated; beyond the outer tokens' centres theirs."""
+    """Features at places `[point, width]`; beyond the outer tokens' centres theirs."""
     grid = torch.tensor([points], dtype=maps.dtype).unsqueeze(0) * 2 - 1
     read = F.grid_sample(maps.unsqueeze(0), grid, padding_mode="border", align_corners=False)
     return read[0, :, 0].T

@@ -115,7 +115,7 @@ def semi_nmf(
 
 
 def principal(states: Float[Tensor, "state width"], count: int) -> Dictionary:
-    """The first principal directions of the centred states; codes are projections of either sign."""
+    """Principal directions of the centred states; codes are projections of either sign."""
     states = _checked(states, count)
     mean = states.mean(0)
     atoms = torch.linalg.svd(states - mean, full_matrices=False).Vh[:count]

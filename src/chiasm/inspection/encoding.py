@@ -1,11 +1,14 @@
-"""What a model makes of pictures before language: the encoder's features, the connector's tokens."""
+"""What a model makes of pictures before language: features, and a connector's tokens."""
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from chiasm.data.example import Picture
+from chiasm.data.views import picture, view_pixels
 from chiasm.errors import Misuse
 from chiasm.model import Model, per_sample
 from chiasm.stream import Features, Inputs, Stream, Tokens
@@ -62,3 +65,29 @@ def _connected(model: Model, stream: Stream) -> Tensor | None:
             "of one size"
         )
     return stream.embeddings[rows].unflatten(0, (len(rows), -1))
+
+
+def encoder_maps(
+    model: Model,
+) -> Callable[[Sequence[Picture]], Float[Tensor, "picture width row column"]]:
+    """Makes maps of the encoder's raw features, channels first; nothing behind it is run.
+
+    Raises:
+        Misuse: the model has no encoder, or cuts a picture into several views.
+    """
+
+    @torch.no_grad()
+    def maps(shown: Sequence[Picture]) -> Tensor:
+        found: list[Tensor] = []
+        for one in map(picture, shown):
+            views = model.answers.views.plan((one.height, one.width))
+            if model.encoder is None or len(views) != 1:
+                raise Misuse(
+                    f"a picture becomes {len(views)} views of an encoder; correspondence needs one"
+                )
+            pixels = torch.stack(view_pixels(one, views, model.answers.pixels))
+            made: Features = model.encoder(pixels.to(model.device))
+            found.append(made.tokens.transpose(1, 2).unflatten(2, made.grid).float().cpu())
+        return torch.cat(found)
+
+    return maps

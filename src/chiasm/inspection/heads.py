@@ -47,7 +47,7 @@ class Heads:
         return [(int(at) // width, int(at) % width) for at in order]
 
     def late(self, count: int) -> list[Head]:
-        """The heads of the last layers, the last layer's first; in a layer the lowest score first."""
+        """The heads of the last layers, the last first; within a layer the lowest score first."""
         depth, width = self.score.shape
         found = [
             (layer, int(head))

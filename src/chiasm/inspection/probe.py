@@ -68,7 +68,7 @@ class Probed:
 
 
 def repeated(examples: Sequence[Example], least: int) -> list[str]:
-    """The questions asked of `least` pictures or more, with two answers or more; commonest first."""
+    """The questions asked of `least` pictures or more, with two answers or more, by frequency."""
     answers: dict[str, list[str]] = defaultdict(list)
     for example in examples:
         answers[example.turns[-1].question].append(example.turns[-1].answer)

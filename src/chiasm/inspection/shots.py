@@ -1,10 +1,10 @@
 """What a model takes from examples in its prompt: corrupted shots, and votes that need no model.
 
 What Makes Multimodal In-Context Learning Work? A query (picture, question) is asked behind k shots
-(picture, question, answer) as one conversation. The same prompt is corrupted in one thing at a time;
-neither the number of shots nor any count of tokens of pictures changes. Shots are drawn at random or
-are the nearest by picture, by words, or both (RICES). Two controls never ask the model: the
-commonest of the k answers, and the nearest shot's.
+(picture, question, answer) as one conversation, and again with one thing of the prompt corrupted;
+neither the number of shots nor that of a picture's tokens changes. Shots are drawn at random or are
+the nearest by picture, by words, or both (RICES). Two controls never ask the model: the commonest
+of the k answers, and the nearest shot's.
 """
 
 from collections import Counter

@@ -141,3 +141,13 @@ def residuals(
         decoder.stack.advance(run, layer)
         found.append(run.restored(run.hidden))
     return found
+
+
+def parted(name: str) -> tuple[list[Example], list[Example]]:
+    """Single questions to learn from, and others to judge by: a data set's train and test splits,
+    or every second example of a file.
+    """
+    if Path(name).suffix.lower() in SUFFIXES:
+        whole = data.load(name, "train").examples
+        return alone(whole[::2]), alone(whole[1::2])
+    return alone(data.load(name, "train").examples), alone(data.load(name, "test").examples)
