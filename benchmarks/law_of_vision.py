@@ -22,6 +22,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import fmean
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import torch
@@ -154,12 +155,19 @@ class Bench:
         of: Teacher,
         samples: float,
     ) -> None:
-        """Some stages; nothing is kept on disk but for the run."""
-        name = hashlib.sha256(repr((model.answers, stages, samples, shown.name)).encode())
-        out = self.options.runs / f"steps-{self.seed}-{name.hexdigest()[:12]}"
+        """Some stages, whose states are not kept."""
         collator = Collator(model.answers, of.template, of.tokenizer)
         budget = Budget(samples=max(1, round(samples)))
-        Trainer(model, shown, collator, budget=budget, out=out, seed=self.seed, stages=stages).run()
+        with TemporaryDirectory() as out:
+            Trainer(
+                model,
+                shown,
+                collator,
+                budget=budget,
+                out=Path(out),
+                seed=self.seed,
+                stages=stages,
+            ).run()
         model.eval()
 
     def connected(self, name: str) -> Model:
@@ -223,7 +231,9 @@ def first_question(example: Any) -> Any:
     return replace(example, turns=example.turns[:1])
 
 
-def correlations(found: Sequence[dict[str, float]], ridge: float) -> dict[str, Any]:
+def correlations(
+    found: Sequence[dict[str, float]], ridge: float, *, draws: int = 2000
+) -> dict[str, Any]:
     """Of A and C with the scores, and of what laws without a setting predict of it."""
     a, c, scores = ([one[name] for one in found] for name in FIELDS)
     each = {"A": a, "C": c} | {
@@ -234,7 +244,7 @@ def correlations(found: Sequence[dict[str, float]], ridge: float) -> dict[str, A
     for name, values in each.items():
         told[name] = {"predicted": values}
         for kind, measure in (("pearson", pearson), ("spearman", spearman)):
-            low, high = bootstrap(measure, values, scores)
+            low, high = bootstrap(measure, values, scores, draws=draws)
             told[name] |= {kind: measure(values, scores), f"{kind}_low": low, f"{kind}_high": high}
     return told
 

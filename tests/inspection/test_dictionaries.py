@@ -22,7 +22,7 @@ from chiasm.inspection.dictionaries import clusters, largest, lasso, principal, 
 lawful = pytest.mark.evidence(slug="concept-explainability", grade="lawful")
 
 
-def planted(seed: int = 0, count: int = 240, atoms: int = 5, width: int = 17):
+def planted(seed: int = 0, count: int = 120, atoms: int = 5, width: int = 17):
     """States that hold one or two of some unit atoms, of either sign, and little noise."""
     draw = torch.Generator().manual_seed(seed)
     true = torch.nn.functional.normalize(torch.randn(atoms, width, generator=draw).double(), dim=1)
@@ -35,14 +35,14 @@ def planted(seed: int = 0, count: int = 240, atoms: int = 5, width: int = 17):
 
 
 @lawful
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=8, deadline=None)
 @given(st.integers(2, 9), st.integers(1, 6), st.floats(0.01, 2), st.integers(0, 99))
 def test_codes_are_the_least_of_the_objective(width, atoms, penalty, seed):
     """The conditions of Karush, Kuhn and Tucker: held atoms have slope 0, the others none below."""
     draw = torch.Generator().manual_seed(seed)
     basis = torch.randn(atoms, width, generator=draw).double()
     states = 3 * torch.randn(11, width, generator=draw).double()
-    codes = lasso(states, basis, penalty, sweeps=20_000, tolerance=1e-12)
+    codes = lasso(states, basis, penalty, sweeps=5_000, tolerance=1e-11)
     slope = (codes @ basis - states) @ basis.T + penalty
     assert float(codes.min()) >= 0
     assert float(slope[codes > 0].abs().max() if bool((codes > 0).any()) else 0) < 1e-5
@@ -75,8 +75,8 @@ def test_a_planted_dictionary_is_found_again_but_for_its_order():
 def test_activations_have_no_sign_atoms_are_bounded_and_more_atoms_explain_more():
     states, _ = planted(3)
     residuals = []
-    for count in (1, 2, 4, 8):
-        made = semi_nmf(states, count, penalty=0.1)
+    for count in (1, 3, 8):
+        made = semi_nmf(states, count, penalty=0.1, rounds=30)
         assert float(made.codes(states).min()) >= 0
         assert float(made.atoms.norm(dim=1).max()) <= 1 + 1e-9
         residuals.append(made.residual(states))

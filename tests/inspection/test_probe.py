@@ -76,15 +76,21 @@ def test_chance_is_nothing_and_always_right_is_one():
 
 
 @lawful
-def test_features_need_no_call_of_the_language_models_head(subjects, monkeypatch):
-    """The encoder's and the connector's are read before any layer runs."""
+def test_features_need_no_call_of_the_language_models_head(subjects):
+    """Every stage is read before a word is scored."""
     subject = subjects("llava-1.5")
     found = features(subject)
     depth = subject.model.answers.host.depth
     assert list(found) == ["encoder", "connector", *(f"layer {at}" for at in range(1, depth + 1))]
     assert {len(one) for one in found.values()} == {len(subject.examples)}
-    monkeypatch.setattr(subject.model, "head", None)
+    called = []
+    hook = subject.model.head.register_forward_hook(lambda *told: called.append(told))
+    scores = subject.model.head.emit
+    subject.model.head.emit = lambda hidden: called.append(hidden) or scores(hidden)
     again = features(subject)
+    del subject.model.head.emit
+    hook.remove()
+    assert not called
     assert all(torch.equal(found[name], again[name]) for name in found)
     grey = features(subject.among(unseen(subject.examples)))
     assert float(grey["encoder"].std(0).max()) < 1e-6 < float(found["encoder"].std(0).max())

@@ -154,7 +154,7 @@ def grounded(dictionary: Dictionary, said: Said, words: Sequence[Sequence[str]])
     """The atoms in words and pictures."""
     codes = dictionary.codes(said.states).clamp(min=0)
     shares = codes.sum(0) / codes.sum().clamp(min=1e-30)
-    order = codes.argsort(0, descending=True, stable=True)[:PICTURES]
+    order = codes.argsort(dim=0, descending=True, stable=True)[:PICTURES]
     return [
         Concept(words[k], order[:, k].tolist(), float(shares[k])) for k in range(codes.shape[1])
     ]
@@ -183,7 +183,7 @@ def word_score(
     """Mean over states of the share of a text's telling words among the first `each` words of the
     state's `atoms` most active atoms.
     """
-    order = dictionary.codes(states).argsort(1, descending=True, stable=True)[:, :atoms]
+    order = dictionary.codes(states).argsort(dim=1, descending=True, stable=True)[:, :atoms]
     found: list[float] = []
     for row, text in zip(order.tolist(), texts, strict=True):
         held = {word for k in row for word in words[k][:each]}

@@ -46,19 +46,15 @@ def lasso(
     """argmin over v >= 0 of 1/2 |z - v U|^2 + penalty |v|_1, of all states at once."""
     gram, target = atoms @ atoms.T, states @ atoms.T
     codes = torch.zeros_like(target) if start is None else start.clone()
-    squares = gram.diagonal()
+    squares = gram.diagonal().tolist()
     scale = max(float(target.abs().max()), 1e-30)
     for _ in range(sweeps):
-        moved = 0.0
-        for k in range(len(atoms)):
-            if squares[k] <= 0:
-                codes[:, k] = 0
-                continue
-            slope = target[:, k] - codes @ gram[:, k] + codes[:, k] * squares[k]
-            new = (slope - penalty).clamp(min=0) / squares[k]
-            moved = max(moved, float((new - codes[:, k]).abs().max()))
-            codes[:, k] = new
-        if moved <= tolerance * scale:
+        before = codes.clone()
+        for k, square in enumerate(squares):
+            if square > 0:
+                slope = target[:, k] - codes @ gram[:, k] + codes[:, k] * square
+                codes[:, k] = (slope - penalty).clamp(min=0) / square
+        if float((codes - before).abs().max()) <= tolerance * scale:
             break
     return codes
 
