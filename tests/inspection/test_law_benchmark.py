@@ -1,4 +1,4 @@
-"""The benchmark of the law of vision: its settings go together, and figures are told with bounds."""
+"""The benchmark of the law of vision: settings go together, figures are told with bounds."""
 
 import pytest
 from benchmarks.law_of_vision import REFERENCES, correlations, settings

@@ -21,22 +21,30 @@ def _figure(width: float, height: float) -> Any:
     return Figure(figsize=(width, height), layout="constrained")
 
 
+def _few(count: int) -> list[int]:
+    """At most ten of the whole numbers below a count."""
+    return list(range(0, count, -(-count // 10)))
+
+
 def head_map(heads: Heads) -> Any:
     """Scores of all heads, and each layer's weight on the picture."""
     figure = _figure(9.0, 3.6)
     left, middle, right = figure.subplots(1, 3, width_ratios=(5, 2, 4))
     shown = left.imshow(heads.score.numpy(), aspect="auto", cmap="magma", vmin=0)
+    depth, width = heads.score.shape
     left.set(xlabel="head", ylabel="layer", title="score, mean of w c")
+    left.set(xticks=_few(width), yticks=_few(depth))
     figure.colorbar(shown, ax=left)
     profile = heads.profile()
     middle.barh(range(len(profile)), profile)
     middle.invert_yaxis()
-    middle.set(xlabel="mean w", ylabel="layer", title="weight on the picture")
+    middle.set(xlabel="mean w", title="weight on the picture", yticks=_few(depth))
     w, c = heads.weight.mean(0), heads.concentration.mean(0)
     layers = torch.arange(len(w)).unsqueeze(1).expand_as(w).flatten()
     points = right.scatter(w.flatten(), c.flatten(), c=layers, cmap="viridis")
+    right.margins(0.1)
     right.set(xlabel="weight w", ylabel="concentration c", title="heads, coloured by layer")
-    figure.colorbar(points, ax=right)
+    figure.colorbar(points, ax=right, ticks=_few(depth))
     return figure
 
 

@@ -68,7 +68,7 @@ def heads_report(
         )
     )
     drawn: dict[str, Any] = {"heads": partial(figures.head_map, found)}
-    drawn |= _overlays(subject, found.maps, chosen)
+    drawn |= _overlays(subject, found.maps, found.top(3))
     record: dict[str, Any] = {
         "samples": len(found.weight),
         "weight": mean_w.tolist(),
@@ -121,7 +121,7 @@ def _overlays(subject: Subject, maps: Sequence[Any], chosen: Sequence[Any]) -> d
     if any(held.shape[-1] != rows * columns for held in maps):
         return {}
     shown = [picture(example.images[0]).convert("RGB") for example in asked]
-    return {"looks": partial(figures.overlays, shown, maps, (rows, columns), chosen[:4])}
+    return {"looks": partial(figures.overlays, shown, maps, (rows, columns), chosen)}
 
 
 def probe_report(name: str, found: Sequence[Probed]) -> Report:
