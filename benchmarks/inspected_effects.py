@@ -3,7 +3,7 @@
 For every seed one nano LLaVA is taught easy-VQA and one to describe scenes. Of the first, right
 answers lost without its top visual heads are held against those lost without as many at random, and
 these against late ones. Of the second, the dictionaries of the states in which a word is said are
-held against each other: how far atoms share words, and how many of a picture's words they name.
+held against each other: how far atoms share words, and how many of those are true of a picture.
 
     python benchmarks/inspected_effects.py --seeds 3
 """
@@ -59,6 +59,7 @@ def dictionaries(seed: int, options: argparse.Namespace) -> dict[str, dict[str, 
         atoms=options.atoms,
         penalty=1.0,
         layer=None,
+        most=options.words,
         max_new=40,
         seed=seed,
     )
@@ -97,11 +98,11 @@ def records(
         },
         "concept-explainability/words-against-random": {
             **paired(
-                "share of a picture's words named",
+                "share of words named that are true",
                 of("semi-nmf", "score"),
                 of("semi-nmf", "random"),
             ),
-            "claim": "active atoms name more of what is on the picture than words at random",
+            "claim": "words of active atoms are truer of the picture than words at random",
         },
     }
 
@@ -148,6 +149,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--draws", type=int, default=5, help="of random heads")
     parser.add_argument("--atoms", type=int, default=12)
     parser.add_argument("--word", default="red")
+    parser.add_argument("--words", type=int, default=5, help="an atom, of the data's few")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--runs", type=Path, default=Path("runs/inspected_effects"))
     parser.add_argument("--results", type=Path, default=Path("results"))

@@ -92,7 +92,11 @@ def test_the_others_are_what_they_say():
     for k in range(4):
         torch.testing.assert_close(states[nearest == k].mean(0), means.atoms[k])
     torch.testing.assert_close(means.codes(means.atoms).diagonal(), torch.ones(4).double())
+    assert means.residual(means.atoms) < 1e-12
+    whole = principal(states, 17)
+    assert whole.residual(states) < 1e-9 < pca.residual(states) < 1
     big = largest(states, 2)
+    assert big.residual(big.atoms) < 1e-12
     assert float(big.atoms[0].norm()) == float(states.norm(dim=1).max())
     with pytest.raises(Misuse, match="atoms of"):
         semi_nmf(states[:3], 4)

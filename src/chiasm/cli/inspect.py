@@ -73,6 +73,7 @@ def concepts(
     layer: Annotated[
         int | None, typer.Option(min=0, help="Behind so many layers; all but the last by default.")
     ] = None,
+    words: Annotated[int, typer.Option(min=1, help="Words an atom.")] = 15,
     limit: Limit = 400,
     max_new: Annotated[int, typer.Option(min=1, help="Longest answer, in tokens.")] = 40,
     seed: Seed = 0,
@@ -96,6 +97,7 @@ def concepts(
             atoms=atoms,
             penalty=penalty,
             layer=layer,
+            most=words,
             max_new=max_new,
             seed=seed,
         )

@@ -78,6 +78,7 @@ def concept_report(
     atoms: int,
     penalty: float,
     layer: int | None,
+    most: int,
     max_new: int,
     seed: int,
 ) -> Report:
@@ -93,7 +94,7 @@ def concept_report(
         principal(taught.states, min(count, taught.states.shape[1])),
         largest(taught.states, count),
     ]
-    words = [named(subject, one, known) for one in made]
+    words = [named(subject, one, known, most) for one in made]
     figures = [judged(one, w, held, known, seed) for one, w in zip(made, words, strict=True)]
     concepts = sorted(grounded(made[0], taught, words[0]), key=lambda one: -one.share)
     record: dict[str, Any] = {
@@ -125,7 +126,7 @@ def concept_report(
             ),
             Sheet(
                 heading=f"on {len(held.states)} states not learnt from",
-                head=("dictionary", "residual", "overlap", "words named", "random words"),
+                head=("dictionary", "residual", "overlap", "true words", "random words"),
                 rows=[
                     [
                         one.name,
@@ -141,9 +142,9 @@ def concept_report(
         figures={},
         more=_pictured(concepts, taught),
         notes=(
-            "residual: |Z - VU|^2 / |Z|^2; overlap: mean of |Wi and Wj| / |Wi| over pairs; words "
-            "named: share of a picture's true words among the three best of its three most active "
-            "concepts."
+            "residual: |Z - VU|^2 / |Z|^2; overlap: mean of |Wi and Wj| / |Wi| over pairs; true "
+            "words: share of words that are true of the picture, among the three best of its three "
+            "most active concepts."
         ),
     )
 

@@ -6,7 +6,7 @@ layer makes Z; a dictionary of Z is learnt. An atom is grounded in the pictures 
 it, and in the words that the model's own final norm and head read from it.
 
 The paper's CLIPScore and BERTScore need models that no package brings: here an answer's concepts
-are scored by words, as the share of the picture's true words that its concepts name.
+are scored by words, as the share of what its concepts name that is true of the picture.
 """
 
 import re
@@ -130,7 +130,9 @@ def head_scores(
     return subject.model.scores(decoder.finish(run)).squeeze(0)
 
 
-def named(subject: Subject, dictionary: Dictionary, known: set[str]) -> list[list[str]]:
+def named(
+    subject: Subject, dictionary: Dictionary, known: set[str], most: int = WORDS
+) -> list[list[str]]:
     """Each atom's words: of the head's best tokens those that are words that the data uses."""
     scores = head_scores(subject, dictionary.atoms)
     best = scores.topk(min(CANDIDATES, scores.shape[-1]), dim=-1).indices.tolist()
@@ -138,7 +140,7 @@ def named(subject: Subject, dictionary: Dictionary, known: set[str]) -> list[lis
     for ids in best:
         spelt = [subject.asker.collator.words([one]).lower() for one in ids]
         kept = dict.fromkeys(word for word in spelt if word in known)
-        found.append(list(kept)[:WORDS])
+        found.append(list(kept)[:most])
     return found
 
 
@@ -180,17 +182,16 @@ def word_score(
     atoms: int = 3,
     each: int = 3,
 ) -> float:
-    """Mean over states of the share of a text's telling words among the first `each` words of the
-    state's `atoms` most active atoms.
+    """Mean over states of the share of words that its text says, among the first `each` words of
+    each of its `atoms` most active atoms; a word counts once. Nothing named is nothing right.
     """
-    order = dictionary.codes(states).argsort(dim=1, descending=True, stable=True)[:, :atoms]
+    codes = dictionary.codes(states)
+    order = codes.argsort(dim=1, descending=True, stable=True)[:, :atoms].tolist()
     found: list[float] = []
-    for row, text in zip(order.tolist(), texts, strict=True):
-        held = {word for k in row for word in words[k][:each]}
-        true = set(telling(text))
-        if true:
-            found.append(len(held & true) / len(true))
-    return fmean(found) if found else 0.0
+    for row, held, text in zip(order, codes, texts, strict=True):
+        named = {word for k in row if held[k] > 0 for word in words[k][:each]}
+        found.append(len(named & set(telling(text))) / max(1, len(named)))
+    return fmean(found)
 
 
 def at_random(words: Sequence[Sequence[str]], known: set[str], seed: int) -> list[list[str]]:

@@ -27,10 +27,12 @@ class Dictionary:
     atoms: Float[Tensor, "atom width"]
     codes: Codes
     """States `[state, width]` to activations `[state, atom]`."""
+    rebuild: Codes
+    """Activations to the states that they stand for."""
 
     def residual(self, states: Float[Tensor, "state width"]) -> float:
-        """|Z - V U|^2 / |Z|^2."""
-        made = self.codes(states) @ self.atoms
+        """|Z - Z'|^2 / |Z|^2, Z' rebuilt from the activations."""
+        made = self.rebuild(self.codes(states))
         return float((states - made).square().sum() / states.square().sum())
 
 
@@ -107,7 +109,12 @@ def semi_nmf(
         if before - now <= tolerance * max(now, 1e-30):
             break
         before = now
-    return Dictionary("semi-nmf", atoms, lambda given: lasso(given.double(), atoms, penalty))
+    return Dictionary(
+        "semi-nmf",
+        atoms,
+        lambda given: lasso(given.double(), atoms, penalty),
+        lambda codes: codes @ atoms,
+    )
 
 
 def principal(states: Float[Tensor, "state width"], count: int) -> Dictionary:
@@ -115,7 +122,12 @@ def principal(states: Float[Tensor, "state width"], count: int) -> Dictionary:
     states = _checked(states, count)
     mean = states.mean(0)
     atoms = torch.linalg.svd(states - mean, full_matrices=False).Vh[:count]
-    return Dictionary("pca", atoms, lambda given: (given.double() - mean) @ atoms.T)
+    return Dictionary(
+        "pca",
+        atoms,
+        lambda given: (given.double() - mean) @ atoms.T,
+        lambda codes: codes @ atoms + mean,
+    )
 
 
 def clusters(
@@ -138,7 +150,12 @@ def clusters(
         if torch.equal(new, means):
             break
         means = new
-    return Dictionary("k-means", means, lambda given: 1 / (1 + torch.cdist(given.double(), means)))
+    return Dictionary(
+        "k-means",
+        means,
+        lambda given: 1 / (1 + torch.cdist(given.double(), means)),
+        lambda codes: means[codes.argmax(1)],
+    )
 
 
 def largest(states: Float[Tensor, "state width"], count: int) -> Dictionary:
@@ -151,7 +168,7 @@ def largest(states: Float[Tensor, "state width"], count: int) -> Dictionary:
         length = given.double().norm(dim=1, keepdim=True).clamp(min=1e-30)
         return (given.double() / length @ unit.T).clamp(min=0)
 
-    return Dictionary("largest", atoms, codes)
+    return Dictionary("largest", atoms, codes, lambda codes: atoms[codes.argmax(1)])
 
 
 def _checked(states: Tensor, count: int) -> Tensor:
