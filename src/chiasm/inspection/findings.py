@@ -14,6 +14,7 @@ from chiasm.inspection.encoding import encoded, encoder_maps
 from chiasm.inspection.heads import by_verdict, find_heads, stability
 from chiasm.inspection.law import ranking
 from chiasm.inspection.probe import Probed
+from chiasm.inspection.readout import corrected
 from chiasm.inspection.report import Report, Sheet, percent, points
 from chiasm.inspection.shots import Shots
 from chiasm.inspection.subject import Subject
@@ -148,10 +149,10 @@ def probe_report(name: str, found: Sequence[Probed]) -> Report:
                     "",
                 ],
                 [
-                    "the answer, picture grey",
+                    f"the answer, picture grey ({percent(one.prior.unchanged)} the same)",
                     percent(one.prior.accuracy),
+                    f"{corrected(one.prior.accuracy, one.chance):+.3f}",
                     "",
-                    f"{percent(one.prior.unchanged)} unchanged",
                 ],
             ],
         )
