@@ -122,9 +122,9 @@ def shot_bars(found: Shots) -> Any:
         axes.axhline(100 * most, color="black", linestyle=":", label="commonest label")
         axes.axhline(100 * nearest, color="grey", linestyle="--", label="nearest label")
         axes.tick_params(axis="x", rotation=60)
-        axes.set_title(f"{k} shots by {selection}")
-        axes.legend(fontsize="small")
+        axes.set_title(f"{k} shots, chosen by {selection}", fontsize="small")
     row[0].set_ylabel("accuracy, %")
+    figure.legend(*row[0].get_legend_handles_labels(), fontsize="small", loc="outside upper center")
     return figure
 
 
@@ -136,6 +136,7 @@ def copying(found: Shots) -> Any:
         axes.plot(range(1, k + 1), [100 * one for one in rates], "o-", label=f"{k} by {selection}")
     axes.axhline(0, color="black", linewidth=0.6)
     axes.set(xlabel="place, the last is next to the query", ylabel="copied, points above chance")
+    axes.set_xticks(range(1, 1 + max(k for _, k in found.copies)))
     axes.legend(fontsize="small")
     return figure
 
