@@ -244,7 +244,9 @@ def correlations(
     for name, values in each.items():
         told[name] = {"predicted": values}
         for kind, measure in (("pearson", pearson), ("spearman", spearman)):
-            low, high = bootstrap(measure, values, scores, draws=draws)
+            low, high = -1.0, 1.0  # of settings that are all alike nothing is known
+            if len(set(zip(values, scores, strict=True))) > 1:
+                low, high = bootstrap(measure, values, scores, draws=draws)
             told[name] |= {kind: measure(values, scores), f"{kind}_low": low, f"{kind}_high": high}
     return told
 

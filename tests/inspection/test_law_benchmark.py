@@ -30,5 +30,7 @@ def test_a_score_that_follows_the_law_is_ranked_by_it():
     law = found["law of AC, left out"]
     assert law["spearman"] == pytest.approx(1, abs=1e-6)
     assert law["predicted"] == pytest.approx(scores, abs=1e-3)
+    alike = correlations([{"A": 0.5, "C": 0.5, "score": 0.5}] * 4, 1e-3)
+    assert (alike["A"]["spearman_low"], alike["A"]["spearman_high"]) == (-1, 1)
     for one in found.values():
         assert one["pearson_low"] <= one["pearson"] <= one["pearson_high"]
