@@ -7,7 +7,7 @@ frozen decoder, after which A is measured on held-out pictures; C is measured on
 features; (2) connector and decoder are taught on, and asked held-out questions: the score. The law
 is fitted on all settings but one and predicts that one.
 
-    python benchmarks/law_of_vision.py                               # 12 settings, one seed
+    python benchmarks/law_of_vision.py                     # 12 settings, one seed: 10 minutes or so
     python benchmarks/law_of_vision.py --seeds 3                     # and the effect's record
     python benchmarks/law_of_vision.py --settings own-64 raw-16 random-64 --taught 64 --fit 32 \\
         --adapt 64 --asked 20                                        # a smoke run
@@ -322,9 +322,9 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--settings", nargs="*", help="names; all of them by default")
     parser.add_argument("--data", default="easy-vqa")
     parser.add_argument("--seeds", type=int, default=1, help="how many, from 0")
-    parser.add_argument("--taught", type=int, default=2000, help="pictures taught")
+    parser.add_argument("--taught", type=int, default=3000, help="pictures taught")
     parser.add_argument("--fit", type=int, default=500, help="samples of stage 1")
-    parser.add_argument("--adapt", type=int, default=1000, help="samples of stage 2")
+    parser.add_argument("--adapt", type=int, default=1500, help="samples of stage 2")
     parser.add_argument("--asked", type=int, default=200, help="test pictures")
     parser.add_argument("--pictures", type=int, default=100, help="test pictures that A looks at")
     parser.add_argument("--pairs", type=int, default=100, help="pairs of scenes for C")
