@@ -6,7 +6,7 @@ import sys
 
 import typer
 
-from chiasm.cli import data, weights
+from chiasm.cli import data, inspect, weights
 from chiasm.cli.answer import answer
 from chiasm.cli.ask import ask
 from chiasm.cli.compare import compare
@@ -37,6 +37,7 @@ for verb in (
     *(ask, answer, generate, parity, index, search, serve),
 ):
     app.command()(verb)
+app.add_typer(inspect.app, name="inspect")
 app.add_typer(weights.app, name="weights")
 app.add_typer(data.app, name="data")
 

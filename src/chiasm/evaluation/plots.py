@@ -43,7 +43,7 @@ def accuracy_against_flops(results: Sequence[Result], majority: Score) -> str:
     axes.set_ylabel("accuracy, %")
     axes.legend(fontsize="small")
     axes.grid(alpha=0.3)
-    return _svg(figure)
+    return svg(figure)
 
 
 def accuracy_of_budgets(
@@ -72,7 +72,7 @@ def accuracy_of_budgets(
     axes.set_ylabel("accuracy, %")
     figure.legend(fontsize="small", loc="outside right upper")
     axes.grid(alpha=0.3)
-    return _svg(figure)
+    return svg(figure)
 
 
 def loss_curves(curves: Mapping[str, Sequence[tuple[float, float]]]) -> str:
@@ -95,10 +95,10 @@ def loss_curves(curves: Mapping[str, Sequence[tuple[float, float]]]) -> str:
     axes.set_ylabel("loss")
     axes.legend(fontsize="small")
     axes.grid(alpha=0.3)
-    return _svg(figure)
+    return svg(figure)
 
 
-def _svg(figure: object) -> str:
+def svg(figure: object) -> str:
     """The figure without the XML prologue, the same for the same data."""
     import matplotlib
     from matplotlib.figure import Figure

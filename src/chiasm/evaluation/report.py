@@ -76,7 +76,7 @@ def _examples(shown: Sequence[Shown], systems: Sequence[str]) -> str:
     head = "".join(f"<th>{html.escape(name)}</th>" for name in names)
     lines = []
     for one in shown:
-        cells = [f'<td><img alt="" src="{_embedded(one.example)}"></td>']
+        cells = [f'<td><img alt="" src="{embedded(one.example)}"></td>']
         cells.append(f'<td class="asked">{html.escape(one.question)}</td>')
         cells.append(f"<td>{html.escape(one.expected)}</td>")
         for system in systems:
@@ -90,7 +90,7 @@ def _examples(shown: Sequence[Shown], systems: Sequence[str]) -> str:
     )
 
 
-def _embedded(example: Example) -> str:
+def embedded(example: Example) -> str:
     """The example's first image, at most 128 pixels wide, as a data URI."""
     if not example.images:
         return ""
