@@ -78,7 +78,7 @@ def test_filters_narrow_together():
 
 
 def test_untagged_rows_match_no_facet():
-    assert len(slugs(facets=["kind=model"])) + len(slugs(facets=["kind=plug"])) + 1 == 101
+    assert len(slugs(facets=["kind=model"])) + len(slugs(facets=["kind=plug"])) + 1 == 114
     assert slugs(facets=["kind=data"]) == ["obelics"]
 
 
