@@ -7,10 +7,10 @@ frozen decoder, after which A is measured on held-out pictures; C is measured on
 features; (2) connector and decoder are taught on, and asked held-out questions: the score. The law
 is fitted on all settings but one and predicts that one.
 
-    python benchmarks/law_of_vision.py                     # 12 settings, one seed: 10 minutes or so
-    python benchmarks/law_of_vision.py --seeds 3                     # and the effect's record
-    python benchmarks/law_of_vision.py --settings own-64 raw-16 random-64 --taught 64 --fit 32 \\
-        --adapt 64 --asked 20                                        # a smoke run
+    python benchmarks/law_of_vision.py                # 12 settings, one seed
+    python benchmarks/law_of_vision.py --seeds 3      # and the effect's record
+    python benchmarks/law_of_vision.py --settings own-64 raw-16 random-64 --taught 64 --fit 32 \
+        --adapt 64 --asked 20                         # a smoke run
 
 Settings that are finished are not run again (`--runs`).
 """

@@ -71,7 +71,7 @@ def test_the_published_sizes():
 @lawful
 def test_with_zero_fusion_weights_tokens_are_the_first_encoders():
     model = fresh(tiny(SLUG)).requires_grad_(False)
-    plain = MLP().build(HALF, 29)
+    plain = MLP().build(HALF, 29).requires_grad_(False)
     plain.load_state_dict(model.connector.each.state_dict())
     generator = torch.Generator().manual_seed(1)
     tokens = torch.randn(2, 16, 2 * HALF, generator=generator)
