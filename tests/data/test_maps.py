@@ -23,7 +23,7 @@ def middle(image: Image.Image, ink: tuple[int, int, int]) -> tuple[float, float]
 
 def test_a_fifth_of_the_maps_is_held_out_whole() -> None:
     held, taught = (
-        {example.id.split("/")[1] for example in load("maps", split)} for split in maps.SPLITS[::-1]
+        {example.id.split("/")[1] for example in load("maps", split)} for split in ("test", "train")
     )
     assert not held & taught
     assert len(held | taught) > 150 and 0.1 < len(held) / len(held | taught) < 0.3

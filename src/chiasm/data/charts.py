@@ -9,7 +9,6 @@ from chiasm.data.example import Dataset, Example, Turn
 from chiasm.data.scene import COLORS, below
 
 NAME = "charts"
-SPLITS = ("train", "test")
 COUNTS = {"train": 4_000, "test": 500}
 NAMES = ("apples", "beans", "corn", "figs", "nuts", "oats", "peas", "plums", "rice", "tea")
 HIGHEST = 9

@@ -11,7 +11,6 @@ from chiasm.data.pairs.pair import split_of
 
 PACKAGE = "manual"
 NAME, TEXT = "manual-pages", "manual-text"
-SPLITS = ("train", "test")
 _WORDS = 60
 """Of a passage, at least; it ends with the paragraph."""
 _NUMBER = re.compile(r"^(Figure|Table)?\s*[\dA-Z]*\.[\d.]*\s*")

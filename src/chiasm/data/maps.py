@@ -20,7 +20,6 @@ from chiasm.data.scene import below
 
 PACKAGE = "maps"
 NAME = "maps"
-SPLITS = ("train", "test")
 DRAWN = {"train": 24, "test": 8}
 """Pictures of a map."""
 RED, BLUE, LAND = (214, 39, 40), (31, 90, 200), (215, 215, 205)

@@ -35,10 +35,10 @@ class Source:
     name: str
     about: str
     licence: str
-    splits: tuple[str, ...]
     packages: tuple[str, ...]
     """Aliases in `chiasm.weights` that bring it onto this machine; none: it is generated here."""
     load: Callable[[str], Dataset]
+    splits: tuple[str, ...] = ("train", "test")
 
 
 _SOURCES: Registry[Source] = Registry("data set", hint=" Or pass a .json or .jsonl path.")
@@ -54,179 +54,120 @@ def sources() -> dict[str, Source]:
     return _SOURCES.every()
 
 
-register(
-    Source(
-        name="easy-vqa",
-        about="5,000 pictures of one coloured shape, 48,248 short questions, 13 answers",
-        licence="MIT",
-        splits=easy_vqa.SPLITS,
-        packages=(easy_vqa.PACKAGE,),
-        load=easy_vqa.load,
-    )
-)
-register(
-    Source(
-        name="easy-vqa-pixels",
-        about="the same questions, each written on a page with its picture",
-        licence="MIT",
-        splits=easy_vqa.SPLITS,
-        packages=(easy_vqa.PACKAGE,),
-        load=lambda split: as_pixels(easy_vqa.load(split), SMALL_PAGE),
-    )
-)
-register(
-    Source(
-        name="scenes",
-        about="9,000 drawings of several shapes: attributes, counts, relations, comparisons",
-        licence="generated",
-        splits=scenes.SPLITS,
-        packages=(),
-        load=scenes.load,
-    )
-)
-register(
-    Source(
-        name="scenes-relations",
-        about="the same drawings, only the questions that compare things",
-        licence="generated",
-        splits=scenes.SPLITS,
-        packages=(),
-        load=partial(scenes.load, name="scenes-relations", kinds=RELATIONS),
-    )
-)
-register(
-    Source(
-        name="scenes-captions",
-        about="the same drawings, each with a sentence that lists its shapes",
-        licence="generated",
-        splits=scenes.SPLITS,
-        packages=(),
-        load=scenes.captions,
-    )
-)
+def _generated(name: str, about: str, load: Callable[[str], Dataset]) -> Source:
+    return Source(name=name, about=about, licence="generated", packages=(), load=load)
 
-register(
-    Source(
-        name=marked_scenes.NAME,
-        about="the same kind of drawings with two marks on each: what stands under one of them",
-        licence="generated",
-        splits=scenes.SPLITS,
-        packages=(),
-        load=marked_scenes.load,
-    )
-)
 
-register(
-    Source(
-        name=written_words.NAME,
-        about="9,000 pictures of one to three words: where they stand, what they say, both",
-        licence="generated",
-        splits=scenes.SPLITS,
-        packages=(),
-        load=written_words.load,
-    )
-)
+def _packaged(
+    name: str, about: str, licence: str, packages: tuple[str, ...], load: Callable[[str], Dataset]
+) -> Source:
+    return Source(name=name, about=about, licence=licence, packages=packages, load=load)
 
-register(
-    Source(
-        name=read_out.NAME,
-        about="the same pictures, every question behind the words on them and their places",
-        licence="generated",
-        splits=scenes.SPLITS,
-        packages=(),
-        load=read_out.load,
-    )
-)
 
-register(
-    Source(
-        name="lookups",
-        about="9,000 grids of coloured shapes: what stands one to three steps from a named one; "
-        "answers point at every cell on the way",
-        licence="generated",
-        splits=scenes.SPLITS,
-        packages=(),
-        load=lookups.load,
-    )
-)
+def _captioned(name: str, about: str, licence: str, *packages: str) -> Source:
+    """Pictures with what they are called."""
+    told = f"{about}; fifths of the concepts are held out"
+    return _packaged(name, told, licence, packages, partial(pairs.captions, name))
 
-register(
-    Source(
-        name="easy-vqa-captions",
-        about="easy-VQA's pictures to draw from a caption and to describe, 24 captions",
-        licence="MIT",
-        splits=easy_vqa.SPLITS,
-        packages=(easy_vqa.PACKAGE,),
-        load=easy_vqa_captions.load,
-    )
-)
 
-register(
-    Source(
-        name=charts.NAME,
-        about="4,500 bar charts: how many bars, how high, which the highest",
-        licence="generated",
-        splits=charts.SPLITS,
-        packages=(),
-        load=charts.load,
-    )
-)
-
-register(
-    Source(
-        name=maps.NAME,
-        about="154 maps, each many times with two regions in colour: where they lie, whether they "
-        "touch; a fifth of the maps is held out",
-        licence="GPL-2+",
-        splits=maps.SPLITS,
-        packages=(maps.PACKAGE,),
-        load=maps.load,
-    )
-)
-
-register(
-    Source(
-        name=manual_pages.NAME,
-        about="930 figures of GIMP's manual with their titles; a fifth of the pages is held out",
-        licence="GFDL",
-        splits=manual_pages.SPLITS,
-        packages=(manual_pages.PACKAGE,),
-        load=manual_pages.load,
-    )
-)
-
-register(
-    Source(
-        name=manual_pages.TEXT,
-        about="passages of the same manual, without pictures",
-        licence="GFDL",
-        splits=manual_pages.SPLITS,
-        packages=(manual_pages.PACKAGE,),
-        load=manual_pages.texts,
-    )
-)
-
-for _name, _about, _licence, _packages in (
-    ("stamps", "950 drawings and photographs, a sentence each", "GPL-2", (pairs.stamps.PACKAGE,)),
-    (
-        *("clip-art", "2,700 drawings with titles and keywords", "public domain"),
-        (pairs.clip_art.PACKAGE,),
+for _source in (
+    _generated(
+        "scenes",
+        "9,000 drawings of several shapes: attributes, counts, relations, comparisons",
+        scenes.load,
     ),
-    (
+    _generated(
+        "scenes-relations",
+        "the same drawings, only the questions that compare things",
+        partial(scenes.load, name="scenes-relations", kinds=RELATIONS),
+    ),
+    _generated(
+        "scenes-captions",
+        "the same drawings, each with a sentence that lists its shapes",
+        scenes.captions,
+    ),
+    _generated(
+        marked_scenes.NAME,
+        "the same kind of drawings with two marks on each: what stands under one of them",
+        marked_scenes.load,
+    ),
+    _generated(
+        written_words.NAME,
+        "9,000 pictures of one to three words: where they stand, what they say, both",
+        written_words.load,
+    ),
+    _generated(
+        read_out.NAME,
+        "the same pictures, every question behind the words on them and their places",
+        read_out.load,
+    ),
+    _generated(
+        "lookups",
+        "9,000 grids of coloured shapes: what stands one to three steps from a named one; answers "
+        "point at every cell on the way",
+        lookups.load,
+    ),
+    _generated(
+        charts.NAME,
+        "4,500 bar charts: how many bars, how high, which the highest",
+        charts.load,
+    ),
+    _packaged(
+        "easy-vqa",
+        "5,000 pictures of one coloured shape, 48,248 short questions, 13 answers",
+        "MIT",
+        (easy_vqa.PACKAGE,),
+        easy_vqa.load,
+    ),
+    _packaged(
+        "easy-vqa-pixels",
+        "the same questions, each written on a page with its picture",
+        "MIT",
+        (easy_vqa.PACKAGE,),
+        lambda split: as_pixels(easy_vqa.load(split), SMALL_PAGE),
+    ),
+    _packaged(
+        "easy-vqa-captions",
+        "easy-VQA's pictures to draw from a caption and to describe, 24 captions",
+        "MIT",
+        (easy_vqa.PACKAGE,),
+        easy_vqa_captions.load,
+    ),
+    _packaged(
+        maps.NAME,
+        "154 maps, each many times with two regions in colour: where they lie, whether they touch; "
+        "a fifth of the maps is held out",
+        "GPL-2+",
+        (maps.PACKAGE,),
+        maps.load,
+    ),
+    _packaged(
+        manual_pages.NAME,
+        "930 figures of GIMP's manual with their titles; a fifth of the pages is held out",
+        "GFDL",
+        (manual_pages.PACKAGE,),
+        manual_pages.load,
+    ),
+    _packaged(
+        manual_pages.TEXT,
+        "passages of the same manual, without pictures",
+        "GFDL",
+        (manual_pages.PACKAGE,),
+        manual_pages.texts,
+    ),
+    _captioned(
+        "stamps", "950 drawings and photographs, a sentence each", "GPL-2", pairs.stamps.PACKAGE
+    ),
+    _captioned(
+        *("clip-art", "2,700 drawings with titles and keywords", "public domain"),
+        pairs.clip_art.PACKAGE,
+    ),
+    _captioned(
         *("emoji", "1,850 emoji in three designs, with names", "MIT, CC-BY-4.0, OFL-1.1"),
-        (pairs.emoji.NAMES, *pairs.emoji.DESIGNS.values()),
+        *(pairs.emoji.NAMES, *pairs.emoji.DESIGNS.values()),
     ),
 ):
-    register(
-        Source(
-            name=_name,
-            about=f"{_about}; fifths of the concepts are held out",
-            licence=_licence,
-            splits=pairs.SPLITS,
-            packages=_packages,
-            load=partial(pairs.captions, _name),
-        )
-    )
+    register(_source)
 
 
 def source(name: str) -> Source:
