@@ -96,7 +96,7 @@ def test_the_first_stage_changes_neither_host_nor_vocabulary():
     for _ in range(25):
         torch.manual_seed(0)
         losses = former.losses(model, inputs)
-        seen.append({name: float(loss) for name, loss in losses.items()})
+        seen.append({name: float(loss.detach()) for name, loss in losses.items()})
         optimiser.zero_grad()
         sum(losses.values()).backward()
         optimiser.step()

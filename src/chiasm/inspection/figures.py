@@ -172,6 +172,7 @@ def law_plane(a: Sequence[float], c: Sequence[float], names: Sequence[str]) -> A
     figure = _figure(5.0, 4.0)
     axes = figure.subplots()
     axes.scatter(a, c)
+    axes.margins(0.15)
     for x, y, name in zip(a, c, names, strict=True):
         axes.annotate(name, (x, y), textcoords="offset points", xytext=(4, 4), fontsize="small")
     axes.set(xlabel="alignment A", ylabel="correspondence C")
