@@ -69,7 +69,7 @@ def test_words_keep_their_rows_and_pictures_gather_two_a_layer():
     lengths: dict[str, list[int]] = {"text": [], "image": []}
     for side in lengths:
         for layer in getattr(made, side).model.get_submodule("encoder").layers:
-            layer.self_attn.register_forward_pre_hook(
+            layer.layer_norm1.register_forward_pre_hook(
                 lambda m, args, kept=lengths[side]: kept.append(args[0].shape[1])
             )
     made(given)

@@ -165,3 +165,12 @@ def test_the_classifier_refuses_more_classes_than_it_has(tmp_path):
     embedder = fresh(replace(answers, teaching=teaching))
     with pytest.raises(Misuse, match="state more classes"):
         losses(embedder, taken(embedder, tmp_path))
+
+
+@card("m2-clip")
+def test_a_picture_is_taught_as_a_clip_of_itself_and_a_part():
+    (task,) = registered_embedders()["m2-clip"].at("nano").batches.tasks
+    pair = few(1)[0]
+    first, again, later = (task.holds(pair, turn, 0).parts[0] for turn in (0, 0, 1))
+    assert first.modality == Modality.VIDEO and len(first.pictures) == 2
+    assert first.pictures[0] is pair.picture and first == again and first != later

@@ -119,7 +119,7 @@ class Utterances(nn.Module):
         key = ("utterances", reading.layer)
         if key in cache.memory:
             return True
-        cache.memory[key] = (z.new_zeros(len(z)),)
+        cache.memory[key] = (torch.ones(len(z), dtype=torch.bool, device=z.device),)
         return False
 
     def merge(self) -> Tensor:

@@ -2,15 +2,21 @@
 
 from typing import Any, cast
 
-import torch
-from jaxtyping import Float
 from torch import Tensor, nn
 
+from chiasm.layers import attend, merge_heads, split_heads
+from chiasm.stream import Permission
 
-def attended(layer: nn.Module, x: Tensor, mask: Tensor | None = None) -> Tensor:
-    """x + attention(LN x): the first half of a layer; `mask` is added to the logits."""
+CAUSAL, OPEN = Permission(causal=True), Permission()
+
+
+def attended(layer: nn.Module, x: Tensor, permission: Permission = OPEN) -> Tensor:
+    """x + attention(LN x): the first half of a layer."""
     own = cast(Any, layer)
-    return x + own.self_attn(own.layer_norm1(x), attention_mask=mask)[0]
+    attention, n = own.self_attn, own.layer_norm1(x)
+    maps = (attention.q_proj, attention.k_proj, attention.v_proj)
+    q, k, v = (split_heads(one(n), attention.num_heads) for one in maps)
+    return x + attention.out_proj(merge_heads(attend(q, k, v, permission)))
 
 
 def fed(layer: nn.Module, x: Tensor) -> Tensor:
@@ -19,12 +25,6 @@ def fed(layer: nn.Module, x: Tensor) -> Tensor:
     return x + own.mlp(own.layer_norm2(x))
 
 
-def inside(model: nn.Module, name: str) -> Any:
+def inside(model: Any, name: str) -> Any:
     """The network of a model, which some releases wrap once more."""
     return getattr(model, name, model)
-
-
-def causal(count: int, like: Tensor) -> Float[Tensor, "1 1 token token"]:
-    """What is added to logits so that a token reads itself and those before it."""
-    closed = torch.full((count, count), -torch.inf, dtype=like.dtype, device=like.device)
-    return closed.triu(1)[None, None]

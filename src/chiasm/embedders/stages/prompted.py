@@ -7,7 +7,7 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 from transformers import PreTrainedTokenizerBase
 
-from chiasm.embedders.stages.clip_layers import attended, causal, fed, inside
+from chiasm.embedders.stages.clip_layers import CAUSAL, attended, fed, inside
 from chiasm.embedders.stages.pair import Pair, PairReader
 from chiasm.embedders.stages.pictures import Pictures
 from chiasm.embedders.stages.sentences import Sentences
@@ -108,12 +108,11 @@ class PromptedEncoder(nn.Module):
         words = network.embeddings.token_embedding(ids)
         x = torch.cat([words[:, :1], own[0], words[:, 1:]], 1)
         x = network.embeddings(inputs_embeds=x)
-        mask = causal(x.shape[1], x)
         behind = 1 + self.config.rows
         for number, layer in enumerate(network.encoder.layers):
             if number:
                 x = torch.cat([x[:, :1], own[number], x[:, behind:]], 1)
-            x = fed(layer, attended(layer, x, mask))
+            x = fed(layer, attended(layer, x, CAUSAL))
         rows = torch.arange(len(ids), device=ids.device)
         return network.final_layer_norm(x)[rows, last + self.config.rows]
 

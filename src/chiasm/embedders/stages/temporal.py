@@ -1,14 +1,14 @@
 """M2-CLIP's first stages (arXiv 2401.11649): CLIP's sides, frozen, with adapters over time."""
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 from transformers import PreTrainedTokenizerBase
 
-from chiasm.embedders.stages.clip_layers import attended, causal, fed, inside
+from chiasm.embedders.stages.clip_layers import CAUSAL, attended, fed, inside
 from chiasm.embedders.stages.pictures import Pictures
 from chiasm.embedders.stages.sentences import SentenceReader, Sentences, Words
 from chiasm.embedders.stages.space_time import ClipReader
@@ -127,7 +127,7 @@ class FrameEncoder(nn.Module):
         )
 
     def forward(self, clips: Float[Tensor, "clip frame 3 side side"]) -> States:
-        network, adapters = inside(self.image.model, "vision_model"), self.adapters
+        network, adapters = inside(self.image.model, "vision_model"), cast(Any, self.adapters)
         frames = clips.shape[1]
         x = network.pre_layrnorm(network.embeddings(clips.flatten(0, 1)))
         for layer, adapter in zip(network.encoder.layers, adapters["layers"], strict=True):
@@ -180,10 +180,9 @@ class WordEncoder(nn.Module):
     def forward(self, words: Words) -> States:
         network: Any = inside(self.text.model, "text_model")
         x = network.embeddings(words.ids)
-        mask = causal(x.shape[1], x)
         before = len(network.encoder.layers) - len(self.adapters)
         for number, layer in enumerate(network.encoder.layers):
-            x = fed(layer, attended(layer, x, mask))
+            x = fed(layer, attended(layer, x, CAUSAL))
             if number >= before:
                 x = x + self.adapters[number - before](x)
         last = words.valid.long().sum(-1) - 1

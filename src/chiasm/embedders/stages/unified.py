@@ -159,27 +159,28 @@ class UnifiedEncoder(nn.Module):
         """Words alone, or words that read a picture in every layer."""
         x = self.text.embeddings(input_ids=ids)
         places = torch.arange(ids.shape[1], device=ids.device)
-        behind = (places > last[:, None])[:, None, None]
-        mask = torch.zeros(behind.shape, dtype=x.dtype, device=x.device)
-        mask = mask.masked_fill(behind, torch.finfo(x.dtype).min)
+        real = (places <= last[:, None]).unsqueeze(1).expand(-1, ids.shape[1], -1)
         for layer, adapter in zip(cast(Any, self.text.encoder).layer, self.layers, strict=True):
-            x = layer.attention(x, attention_mask=mask)[0]
+            own = layer.attention.self
+            x = _read(layer.attention, x, own.key(x), own.value(x), Permission(dense=real))
             added = adapter.words(x)
             if picture is not None:
-                x = self._read(layer.crossattention, x, picture)
+                own = layer.crossattention.self
+                keys = own.key(picture) + self.adapters["picture_keys"](picture)
+                values = own.value(picture) + self.adapters["picture_values"](picture)
+                x = _read(layer.crossattention, x, keys, values, Permission())
                 added = added + adapter.both(x)
             x = layer.feed_forward_chunk(x) + added
         return x
 
-    def _read(self, attention: Any, x: Tensor, picture: Tensor) -> Tensor:
-        """The layer's own cross-attention, its keys and values of a picture added to."""
-        own = attention.self
-        keys = own.key(picture) + self.adapters["picture_keys"](picture)
-        values = own.value(picture) + self.adapters["picture_values"](picture)
-        q, k, v = (
-            split_heads(one, own.num_attention_heads) for one in (own.query(x), keys, values)
-        )
-        return attention.output(merge_heads(attend(q, k, v, Permission())), x)
+
+def _read(
+    attention: Any, x: Tensor, keys: Tensor, values: Tensor, permission: Permission
+) -> Tensor:
+    """A layer's own attention, its output and its norm, over given keys and values."""
+    own = attention.self
+    q, k, v = (split_heads(one, own.num_attention_heads) for one in (own.query(x), keys, values))
+    return attention.output(merge_heads(attend(q, k, v, permission)), x)
 
 
 def text_config(vocabulary: int, vision: Any) -> BlipTextConfig:
@@ -188,7 +189,7 @@ def text_config(vocabulary: int, vision: Any) -> BlipTextConfig:
     Fresh weights deviate by width^-1/2: with BERT's 0.02 all texts are one at small widths, since
     little of a word reaches the first token.
     """
-    made = BlipTextConfig(
+    return BlipTextConfig(
         vocab_size=vocabulary,
         hidden_size=vision.hidden_size,
         encoder_hidden_size=vision.hidden_size,
@@ -202,5 +203,3 @@ def text_config(vocabulary: int, vision: Any) -> BlipTextConfig:
         bos_token_id=1,
         sep_token_id=2,
     )
-    made._attn_implementation = "eager"
-    return made
