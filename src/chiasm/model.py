@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from chiasm.asking import asked_of, last_prompt_rows, one_each
 from chiasm.backbone import Cache, Decoder, Execution
 from chiasm.drawing import Drafted, draft_rows, drafted
+from chiasm.errors import Misuse
 from chiasm.pointing import Points, read_back, with_pointers
 from chiasm.spec import Answers
 from chiasm.spec.reading import Losses
@@ -368,9 +369,16 @@ def laid_out(
 ) -> tuple[Float[Tensor, "batch media width"], Bool[Tensor, "batch media"] | None]:
     """Each sample's tokens as geometry counts them, and which of them there are, where an encoder
     left some out of those that were `planned`.
+
+    Raises Misuse where a connector makes fewer tokens than geometry counts of what is left.
     """
-    if planned is None or tokens.valid is None:
+    if planned is None or tokens.valid is None or bool(tokens.valid.all()):
         return per_sample(tokens, owners), None
+    if planned.shape != tokens.valid.shape:
+        raise Misuse(
+            "the encoder leaves tokens out, and the connector makes fewer of those that are left; "
+            "choose one that maps each token, or reads all of them into a fixed number"
+        )
     there = Tokens(tokens.valid.unsqueeze(-1).float(), planned)
     rows = per_sample(Tokens(tokens.embeddings, planned), owners)
     return rows, per_sample(there, owners).squeeze(-1) > 0

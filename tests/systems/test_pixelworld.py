@@ -11,7 +11,7 @@ from tests.tiny import Picture, batch, close, fresh, said, tiny
 from chiasm import data
 from chiasm.assemble import build
 from chiasm.backbone import GrowingCache
-from chiasm.connectors import ShuffleMLP
+from chiasm.connectors import Bridge, ShuffleMLP
 from chiasm.data.collate import Collator
 from chiasm.data.templates import NANO
 from chiasm.data.tokenizer import fit_tokenizer
@@ -150,6 +150,10 @@ def test_every_picture_keeps_its_own_rows():
 def test_connectors_that_join_neighbours_are_refused():
     with pytest.raises(Misuse, match="leaves tokens out, but the connector joins neighbours"):
         build(replace(ANSWERS, connector=ShuffleMLP(factor=2)))
+    fewer = fresh(replace(ANSWERS, connector=Bridge(soft=4, objects=10)))
+    inputs = replace(batch(fewer.answers, [SAMPLE]), images=page([1, 7, 12]))
+    with pytest.raises(Misuse, match="the connector makes fewer of those that are left"):
+        fewer(inputs)
 
 
 @lawful

@@ -8,6 +8,7 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from chiasm.errors import Misuse
 from chiasm.fusion.entry import AsMemory
 from chiasm.fusion.kept import given
 from chiasm.fusion.word_encoder import WordEncoder
@@ -49,6 +50,12 @@ class SceneWords(AsMemory):
         return True
 
     def fill(self, host: Host, parts: SlotParts) -> Slots:
+        """Raises Misuse for a host without attention."""
+        if not host.heads:
+            raise Misuse(
+                "words and pictures are read by heads like the host's, but the host has none; "
+                "choose a host with attention"
+            )
         reads = {
             layer: BothReads(host, parts.memory_width, self.words_gate)
             for layer in range(host.depth)
