@@ -166,6 +166,13 @@ for _source in (
         *("emoji", "1,850 emoji in three designs, with names", "MIT, CC-BY-4.0, OFL-1.1"),
         *(pairs.emoji.NAMES, *pairs.emoji.DESIGNS.values()),
     ),
+    _packaged(
+        "emoji-names",
+        "the same emoji, named in German, Spanish, French and Italian",
+        "MIT, CC-BY-4.0, OFL-1.1",
+        (pairs.emoji.NAMES, *pairs.emoji.DESIGNS.values()),
+        pairs.emoji_names,
+    ),
 ):
     register(_source)
 

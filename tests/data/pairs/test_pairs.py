@@ -95,3 +95,17 @@ def test_blank_paper_is_cut_off(tmp_path: Path) -> None:
 def test_what_is_no_drawing_is_named() -> None:
     with pytest.raises(ChiasmError, match="cannot be drawn"):
         draw_svg(b"<svg", 11, "page.svg")
+
+
+def test_emoji_are_named_in_four_languages() -> None:
+    taught, held = (pairs.emoji_names(split) for split in pairs.SPLITS)
+    assert not {e.id for e in taught} & {e.id for e in held}
+    known = {example.id: example.turns for example in (*taught, *held)}
+    turns = {turn.question: turn.answer for turn in known["emoji/fluent/1f43c"]}
+    assert turns == {
+        "What is it called in German?": "Panda",
+        "What is it called in Spanish?": "panda",
+        "What is it called in French?": "panda",
+        "What is it called in Italian?": "panda",
+    }
+    assert sum(len(turns) for turns in known.values()) > 3.9 * len(known)

@@ -7,7 +7,7 @@ from chiasm.data.pairs import clip_art, emoji, stamps
 from chiasm.data.pairs.pair import SPLITS, Pair, of_split, split_of
 from chiasm.errors import Misuse
 
-__all__ = ["SETS", "SPLITS", "Pair", "captions", "load", "of_split", "split_of"]
+__all__ = ["SETS", "SPLITS", "Pair", "captions", "emoji_names", "load", "of_split", "split_of"]
 
 SETS: dict[str, Callable[[], tuple[Pair, ...]]] = {
     "clip-art": clip_art.pairs,
@@ -40,3 +40,22 @@ def captions(name: str, split: str) -> Dataset:
             for pair in load(name, split)
         ),
     )
+
+
+LANGUAGES = {"de": "German", "es": "Spanish", "fr": "French", "it": "Italian"}
+
+
+def emoji_names(split: str) -> Dataset:
+    """What each emoji is called in four languages, a question each."""
+    called = {code: emoji.names(code) for code in LANGUAGES}
+    examples: list[Example] = []
+    for pair in load("emoji", split):
+        key = pair.id.rsplit("/", 1)[-1]
+        turns = tuple(
+            Turn(f"What is it called in {language}?", called[code][key][0])
+            for code, language in LANGUAGES.items()
+            if key in called[code]
+        )
+        if turns:
+            examples.append(Example(pair.id, (pair.picture,), turns, independent=True))
+    return Dataset("emoji-names", split, tuple(examples))
