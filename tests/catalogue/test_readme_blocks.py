@@ -19,12 +19,12 @@ def test_missing_or_doubled_markers_raise(page):
         readme.replace_block(page, "systems", "")
 
 
-def test_the_systems_block_counts_every_row_and_shows_the_graded():
-    block = readme.systems_block()
-    counts = [line.split("|") for line in block.split("\n\n")[1].splitlines()[2:]]
+def test_every_row_is_counted_and_the_graded_are_shown():
+    counts = [line.split("|") for line in readme.grades_block().split("\n\n")[1].splitlines()[2:]]
     assert sum(int(cells[2]) for cells in counts) == 249
+    block = readme.systems_block()
     assert "| `evolution-architectures` | The Evolution of" in block
-    assert "| listed |" not in block.split("\n\n")[2]
+    assert "| listed |" not in block
 
 
 def test_bars_in_cells_are_escaped():
@@ -32,16 +32,19 @@ def test_bars_in_cells_are_escaped():
 
 
 def test_check_tells_stale_from_fresh(tmp_path):
-    page = tmp_path / "README.md"
-    names = [name for name in readme.BLOCKS if name != "systems"]
-    stale = PAGE + "".join(f"<!-- {name}:begin -->\n<!-- {name}:end -->\n" for name in names)
-    page.write_text(stale)
-    assert readme.main(["--check", "--file", str(page)]) == 1
-    assert page.read_text() == stale
-    assert readme.main(["--file", str(page)]) == 0
-    assert readme.main(["--check", "--file", str(page)]) == 0
+    for page, blocks in readme.PAGES.items():
+        (tmp_path / page).parent.mkdir(exist_ok=True)
+        stale = "".join(f"<!-- {name}:begin -->\n<!-- {name}:end -->\n" for name in blocks)
+        (tmp_path / page).write_text(stale)
+    plot = tmp_path / readme.PLOT
+    assert readme.main(["--check", "--root", str(tmp_path)]) == 1
+    assert (tmp_path / page).read_text() == stale and not plot.exists()
+    assert readme.main(["--root", str(tmp_path)]) == 0
+    assert readme.main(["--check", "--root", str(tmp_path)]) == 0
+    plot.write_text(plot.read_text().replace(readme.stamp(), "<!-- another record -->"))
+    assert readme.main(["--check", "--root", str(tmp_path)]) == 1
     with pytest.raises(Misuse):
-        readme.main(["--file", str(tmp_path / "none.md")])
+        readme.main(["--root", str(tmp_path / "none")])
 
 
 def test_the_difference_is_read_from_the_system_file(tmp_path, monkeypatch):

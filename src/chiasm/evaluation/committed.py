@@ -1,8 +1,10 @@
 """The README's table of measured results, from the files under `results/`."""
 
+from dataclasses import fields
 from pathlib import Path
 
 from chiasm.evaluation.committed_files import read, table
+from chiasm.evaluation.result import Result, Score
 
 COMPARISON, PREFILL = Path("compare"), Path("prefill")
 
@@ -16,6 +18,24 @@ def results_block(root: Path) -> str:
     parts = [_compared(path) for path in sorted((root / COMPARISON).glob("*.json"))]
     parts += [_prefill(path) for path in sorted((root / PREFILL).glob("*.json"))]
     return "\n\n".join(parts)
+
+
+def compared(path: Path) -> tuple[list[Result], Score]:
+    """The results of a report of `chiasm compare`, and the score of the commonest answer."""
+    records = read(path)
+    names = {field.name for field in fields(Result)} - {"score"}
+    first = records[0]
+    return [
+        Result(
+            score=_score(one["accuracy"], one["questions"]),
+            **{name: one[name] for name in names},
+        )
+        for one in records
+    ], _score(first["majority_accuracy"], first["questions"])
+
+
+def _score(accuracy: float, count: int) -> Score:
+    return Score(right=round(accuracy * count), count=count)
 
 
 def _compared(path: Path) -> str:
