@@ -14,9 +14,10 @@ from chiasm.hub.examples import prompts, sights
 from chiasm.hub.folder import CONFIG
 from chiasm.hub.formats import Format, format_of
 from chiasm.hub.module import KeywordModel
-from chiasm.hub.read import load, read_config
+from chiasm.hub.read import load
 from chiasm.hub.readers import READERS
 from chiasm.hub.tensors import stored_tensors
+from chiasm.hub.whole import read_config
 from chiasm.stream import Features, Tokens
 
 COUNTS = (2, 1, 0)

@@ -10,6 +10,7 @@ from chiasm.assemble import build
 from chiasm.experts.mixed import MixedFeedForward
 from chiasm.hub.module import KeywordModel
 from chiasm.hub.tensors import check, unique_state
+from chiasm.hub.whole import open_whole
 from chiasm.model import Model, part_of
 from chiasm.spec import Answers
 
@@ -33,10 +34,7 @@ def fill_host(model: Model, folder: Path) -> None:
     mixed experts start as the feed-forward they stand for. Raises ChiasmError if the folder holds a
     model of other sizes.
     """
-    # `read` opens what this room's other files write, checkpoints over parts among them.
-    from chiasm.hub.read import load
-
-    source = cast(KeywordModel, load(folder, dtype=torch.float32)).model
+    source = cast(KeywordModel, open_whole(folder, torch.float32, False)).model
     pretrained, own = unique_state(source), unique_state(model)
     modules = model.named_modules()
     mixed = {name: module for name, module in modules if isinstance(module, MixedFeedForward)}
