@@ -2,7 +2,8 @@
 
 import pytest
 
-from chiasm.catalogue.claims import FILE, TOLERANCE, Claim, every, page, shown
+from chiasm.catalogue.claim import TOLERANCE, Claim
+from chiasm.catalogue.claims import FILE, every, page, shown
 from chiasm.catalogue.rows import row
 from chiasm.spec import registered
 

@@ -7,50 +7,24 @@ A figure that is off by more than 2% must say why; a test counts every one of th
 """
 
 from argparse import ArgumentParser
-from collections.abc import Callable
-from dataclasses import dataclass
 
+from chiasm.catalogue import (
+    headlines,
+    headlines_adapters,
+    headlines_compression,
+    headlines_geometry,
+)
+from chiasm.catalogue.claim import Claim
 from chiasm.catalogue.command import run
 from chiasm.catalogue.effects import REPOSITORY
 from chiasm.errors import Misuse
 from chiasm.evaluation.committed_files import table
 
 FILE = REPOSITORY / "docs" / "claims.md"
-TOLERANCE = 0.02
-
-
-@dataclass(frozen=True, kw_only=True)
-class Claim:
-    """One figure of a paper."""
-
-    slug: str
-    figure: str
-    """What is counted."""
-    setting: str
-    """The sizes and the convention under which both figures hold."""
-    paper: float
-    ours: Callable[[], float]
-    unit: str = ""
-    note: str = ""
-    """Why ours differs, where it does."""
-
-    def ratio(self) -> float:
-        """Ours over the paper's."""
-        return self.ours() / self.paper
-
-    def holds(self) -> bool:
-        return abs(self.ratio() - 1.0) <= TOLERANCE + 1e-9
 
 
 def every() -> tuple[Claim, ...]:
     """The claims of all headline modules, one theme after the other."""
-    from chiasm.catalogue import (
-        headlines,
-        headlines_adapters,
-        headlines_compression,
-        headlines_geometry,
-    )
-
     themes = (headlines, headlines_compression, headlines_adapters, headlines_geometry)
     return tuple(claim for theme in themes for claim in theme.CLAIMS)
 

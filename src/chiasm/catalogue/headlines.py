@@ -4,7 +4,7 @@ from dataclasses import replace
 from functools import cache
 from typing import Any
 
-from chiasm.catalogue.claims import Claim
+from chiasm.catalogue.claim import Claim
 from chiasm.compression import PooledTokens
 from chiasm.connectors import MLP
 from chiasm.cost import Bill, count

@@ -1,7 +1,7 @@
 """Headline figures of adapters: how much is taught beside a frozen host."""
 
 from chiasm.assemble import build
-from chiasm.catalogue.claims import Claim
+from chiasm.catalogue.claim import Claim
 from chiasm.embedders.building import build as build_embedder
 from chiasm.embedders.model import learns
 from chiasm.spec import system

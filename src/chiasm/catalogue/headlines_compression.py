@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-from chiasm.catalogue.claims import Claim
+from chiasm.catalogue.claim import Claim
 from chiasm.catalogue.headlines import TERA, bill, decoder
 from chiasm.compression import ExitBudget, mean_cost, solve_shares
 from chiasm.compression.operations import VisualOperations, first_heads

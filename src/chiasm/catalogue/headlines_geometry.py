@@ -7,7 +7,7 @@ from torch import device
 from torch.nn import Module
 
 from chiasm.assemble import build
-from chiasm.catalogue.claims import Claim
+from chiasm.catalogue.claim import Claim
 from chiasm.connectors import LDP, PooledLDP
 from chiasm.encoders import WindowLoRA
 from chiasm.lineages.teaching import scaled_rate

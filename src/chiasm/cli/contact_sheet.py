@@ -8,7 +8,7 @@ from pathlib import Path
 
 from PIL import Image
 
-from chiasm.cli.search import cited
+from chiasm.cli.cited import cited
 from chiasm.retrieval.unit import Hit
 
 _SIDE = 320
