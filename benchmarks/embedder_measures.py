@@ -5,6 +5,7 @@ from statistics import fmean
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from chiasm.embedders.batches import (
     CHANGE_TO_PICTURE,
@@ -14,7 +15,7 @@ from chiasm.embedders.batches import (
     Task,
 )
 from chiasm.embedders.building import BuiltEmbedder
-from chiasm.embedders.contents import Content, shown, words
+from chiasm.embedders.contents import Content, Part, shown, words
 from chiasm.embedders.judging import judge
 from chiasm.embedders.pairs import PairLike
 from chiasm.embedders.sized import at_side
@@ -57,17 +58,27 @@ def _first_of(embedder: BuiltEmbedder, pairs: Sequence[PairLike], task: Task) ->
 
 
 def agreement(embedder: BuiltEmbedder, pairs: Sequence[PairLike]) -> dict[str, float]:
-    """Linear CKA of what both towers give before their heads, every item's tokens averaged."""
+    """Linear CKA of what both towers give before their heads."""
+    return {"cka": linear_cka(*spaces_of(embedder, pairs))}
+
+
+def spaces_of(embedder: BuiltEmbedder, pairs: Sequence[PairLike]) -> tuple[Tensor, Tensor]:
+    """`[pair, width]` of texts and of pictures: what their encoders give, tokens averaged."""
     texts = [words(pair.texts[0]) for pair in pairs]
     pictures = [shown(pair.picture) for pair in pairs]
-    spaces = []
-    for name, parts in (("text", texts), ("image", pictures)):
-        encoder, reader = embedder.model.encoders[name], embedder.readers[name]
-        with torch.inference_mode():
-            states = encoder(reader.read([Content(parts=(one,)) for one in parts]))
-        spaces.append(states.tokens.mul(states.valid.unsqueeze(-1)).sum(1))
-        spaces[-1] /= states.valid.sum(-1, keepdim=True)
-    return {"cka": linear_cka(*spaces)}
+    return _encoded(embedder, "text", texts), _encoded(embedder, "image", pictures)
+
+
+@torch.inference_mode()
+def _encoded(embedder: BuiltEmbedder, tower: str, parts: Sequence[Part]) -> Tensor:
+    encoder, reader = embedder.model.encoders[tower].eval(), embedder.readers[tower]
+    means: list[Tensor] = []
+    for first in range(0, len(parts), 64):
+        contents = [Content(parts=(one,)) for one in parts[first : first + 64]]
+        states = encoder(reader.read(contents))
+        valid = states.valid.unsqueeze(-1)
+        means.append((states.tokens * valid).sum(1) / valid.sum(1))
+    return torch.cat(means)
 
 
 def _tasks(embedder: BuiltEmbedder) -> Any:
