@@ -17,7 +17,7 @@ import chiasm
 SOURCE = Path(chiasm.__file__).parent
 REPOSITORY = Path(__file__).parents[2]
 SYSTEMS = sorted(p.stem for p in (SOURCE / "systems").glob("*.py") if p.stem != "__init__")
-MEMBER = ("fusion", "gated")
+MEMBER = ("connectors", "c_abstractor")
 """A member that some systems name and the others do not."""
 
 
