@@ -15,13 +15,15 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-EVIDENCE = "src/chiasm/catalogue/evidence"
+EVIDENCE, RESULTS = "src/chiasm/catalogue/evidence", "results"
 
 
 def commit(root: Path) -> tuple[str, bool]:
-    """`(commit, clean)` of the checkout at `root`; evidence files themselves never soil it."""
+    """`(commit, clean)` of the checkout at `root`; what evidence and benchmarks write never soils
+    it.
+    """
     head = git(root, "rev-parse", "HEAD")
-    changes = git(root, "status", "--porcelain", "--", ".", f":!{EVIDENCE}")
+    changes = git(root, "status", "--porcelain", "--", ".", f":!{EVIDENCE}", f":!{RESULTS}")
     return head or "uncommitted", bool(head) and changes == ""
 
 
