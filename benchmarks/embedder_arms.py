@@ -149,6 +149,26 @@ def effects() -> list[Effect]:
         ),
         batches=Batches(tasks=(TEXT_TO_PICTURE, TEXT_TO_FILM), staged=((0,), (1,))),
     )
+    volume = Effect(
+        slug="gram",
+        name="volume",
+        baseline=replace(gram, score=AnchorCosine()),
+        differs="the volume of all modalities' vectors, in place of cosines with the text",
+        claim="aligning all modalities at once finds more than aligning each with an anchor",
+        samples=6_400,
+    )
+    drawn = Effect(
+        slug="unimodal-to-multimodal",
+        name="encoders-alike",
+        baseline=read_as("head", weights=None),
+        differs="pictures by an encoder taught on ImageNet, in place of the same as drawn",
+        claim="a pair of encoders of higher CKA finds more once projected",
+        data="stamps",
+        samples=12_800,
+        taught=800,
+        asked=170,
+        details=agreement,
+    )
     return [
         Effect(
             slug="deepstyle",
@@ -185,30 +205,13 @@ def effects() -> list[Effect]:
             samples=12_800,
             baseline_share=0.71,  # 4.6 GFLOPs a step of 64 images, 11.0 one of films
         ),
-        Effect(
-            slug="unimodal-to-multimodal",
-            name="encoders-alike",
-            baseline=read_as("head", weights=None),
-            differs="pictures by an encoder taught on ImageNet, in place of the same as drawn",
-            claim="a pair of encoders of higher CKA finds more once projected",
-            data="stamps",
-            samples=12_800,
-            taught=800,
-            asked=170,
-            details=agreement,
-        ),
-        Effect(
-            slug="unimodal-to-multimodal",
+        drawn,
+        replace(
+            drawn,
             name="features-alike",
             system=read_as("map"),
             baseline=read_as("classes"),
             differs="the encoder's last map of CKA 0.50, in place of its class scores of 0.41",
-            claim="a pair of encoders of higher CKA finds more once projected",
-            data="stamps",
-            samples=12_800,
-            taught=800,
-            asked=170,
-            details=agreement,
         ),
         Effect(
             slug="structure",
@@ -220,24 +223,8 @@ def effects() -> list[Effect]:
             samples=12_800,
             taught=800,
         ),
-        Effect(
-            slug="gram",
-            name="volume",
-            baseline=replace(gram, score=AnchorCosine()),
-            differs="the volume of all modalities' vectors, in place of cosines with the text",
-            claim="aligning all modalities at once finds more than aligning each with an anchor",
-            samples=6_400,
-        ),
-        Effect(
-            slug="gram",
-            name="volume-first",
-            baseline=replace(gram, score=AnchorCosine()),
-            differs="the volume of all modalities' vectors, in place of cosines with the text",
-            claim="aligning all modalities at once finds more than aligning each with an anchor",
-            measure=first,
-            metric="recall@1",
-            samples=6_400,
-        ),
+        volume,
+        replace(volume, name="volume-first", measure=first, metric="recall@1"),
         Effect(
             slug="align",
             name="more-noise",

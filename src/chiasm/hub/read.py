@@ -13,7 +13,7 @@ from chiasm.hub.over_parts import over_parts
 from chiasm.hub.readers import READERS
 from chiasm.hub.tensors import stored_tensors
 from chiasm.hub.vision import CLASSES
-from chiasm.hub.whole import open_whole, read_config
+from chiasm.hub.whole import open_recorded, open_whole, read_config
 from chiasm.spec import Answers
 from chiasm.weights import resolve
 
@@ -36,9 +36,11 @@ def load(
         ChiasmError: a folder that is no checkpoint, or one whose config and tensors disagree.
     """
     folder = resolve(str(name), allow_pickle=allow_pickle)
-    record = read_record(folder) if (folder / FILE).is_file() else None
-    if record is None or record.rest is None:
+    if not (folder / FILE).is_file():
         return open_whole(folder, dtype, allow_pickle).to(device).eval()
+    record = read_record(folder)
+    if record.rest is None:
+        return open_recorded(record, folder, dtype, allow_pickle).to(device).eval()
     model = over_parts(record, stored_tensors(folder, allow_pickle=allow_pickle), folder)
     return KeywordModel(model.to(dtype or torch.float32), record.tokens).to(device).eval()
 

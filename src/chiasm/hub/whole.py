@@ -17,6 +17,7 @@ from chiasm.hub.folder import (
     GENERATION,
     IDENTITY,
     TRANSFORMERS,
+    Record,
     read_record,
     without_source,
 )
@@ -49,7 +50,7 @@ def open_whole(folder: Path, dtype: torch.dtype | None, allow_pickle: bool) -> n
         ChiasmError: a folder that is no checkpoint, or one whose config and tensors disagree.
     """
     if (folder / FILE).is_file():
-        return _open_chiasm(folder, dtype, allow_pickle)
+        return open_recorded(read_record(folder), folder, dtype, allow_pickle)
     config = read_config(folder)
     if config.model_type in CLASSES:
         return open_vision(folder, config, dtype=dtype, allow_pickle=allow_pickle)
@@ -80,8 +81,14 @@ def read_config(folder: Path) -> Any:
         raise ChiasmError(f"{folder / CONFIG}: not a config that is read ({reason:.160})") from None
 
 
-def _open_chiasm(folder: Path, dtype: torch.dtype | None, allow_pickle: bool) -> KeywordModel:
-    record = read_record(folder)
+def open_recorded(
+    record: Record, folder: Path, dtype: torch.dtype | None, allow_pickle: bool
+) -> KeywordModel:
+    """The model of a chiasm folder that says `record` of itself.
+
+    Raises:
+        ChiasmError: it is read over other parts; record and tensors disagree.
+    """
     if record.rest is not None:
         raise ChiasmError(
             f"{folder}: holds only what was taught over other parts; name a whole one"
